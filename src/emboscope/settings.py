@@ -1,0 +1,62 @@
+"""The one base of all settings: frozen, and an unknown key is refused."""
+
+import difflib
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Self
+
+import tomli_w
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from emboscope.errors import SettingsError
+
+
+class Settings(BaseModel):
+    """A group of settings. Its subclasses hold every default of the package."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @classmethod
+    def parse(cls, values: Mapping[str, object], where: str = "settings") -> Self:
+        """Build from plain values.
+
+        Raises
+        ------
+        SettingsError
+            For an unknown key, with the nearest known one, or for a value out of range.
+        """
+        try:
+            return cls.model_validate(dict(values))
+        except ValidationError as error:
+            raise SettingsError(_sentence(cls, where, error)) from error
+
+
+def _sentence(cls: type[BaseModel], where: str, error: ValidationError) -> str:
+    """The first problem that pydantic found, in one sentence."""
+    first = error.errors()[0]
+    place = ".".join([where, *map(str, first["loc"])])
+    if first["type"] != "extra_forbidden":
+        found = repr(first["input"])
+        return f"{place}: {found}; {first['msg'][0].lower()}{first['msg'][1:]}."
+    known = list(cls.model_fields)
+    near = difflib.get_close_matches(str(first["loc"][-1]), known, n=1)
+    hint = f"Did you mean '{near[0]}'?" if near else f"Known: {', '.join(known)}."
+    return f"{place}: unknown setting. {hint}"
+
+
+def read_toml(path: Path) -> dict[str, object]:
+    """The content of a TOML file; SettingsError, with the line, when it is none."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError(f"settings '{path}': {error.strerror}. Check the path.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"settings '{path}': not TOML ({error}). Mend that line.") from error
+
+
+def write_toml(path: Path, settings: Settings) -> None:
+    """Write all effective settings; None, which TOML lacks, is left out."""
+    path.write_text(
+        tomli_w.dumps(settings.model_dump(mode="json", exclude_none=True)), encoding="utf-8"
+    )
