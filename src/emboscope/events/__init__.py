@@ -1,0 +1,1 @@
+"""Emboli and artifacts in a recording: detection, criteria, scoring."""

@@ -1,0 +1,1 @@
+"""Recordings, their readers, complex spectra, and what a Doppler frequency means."""

@@ -1,0 +1,1 @@
+"""Simulated transcranial Doppler recordings with known events."""

@@ -1,0 +1,112 @@
+"""Artifacts: what the probe, the patient and the room add to the signal.
+
+Each function returns complex samples whose largest power is 1 before its level is applied.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from emboscope.registry import Registry
+
+Maker = Callable[[float, float, np.random.Generator], np.ndarray]
+
+
+@dataclass(frozen=True)
+class ArtifactKind:
+    """How strong an artifact is over the blood, in dB, how long in seconds, and its waveform."""
+
+    level_db: tuple[float, float]
+    duration_s: tuple[float, float]
+    make: Maker
+
+
+def _tap(sfreq: float, duration_s: float, rng: np.random.Generator) -> np.ndarray:
+    """Ring-down of a few low-frequency modes with a broadband attack, both signs."""
+    times = np.arange(round(2 * duration_s * sfreq)) / sfreq
+    signal = np.zeros(times.size, complex)
+    for _ in range(rng.integers(3, 6)):
+        frequency = rng.uniform(30, 400)
+        decay = np.exp(-times / (duration_s / rng.uniform(2, 4)))
+        balance = 10 ** (rng.uniform(-2, 2) / 20)
+        for sign, weight in ((1, 1.0), (-1, balance)):
+            turn = rng.uniform(0, 2 * np.pi)
+            signal += weight * decay * np.exp(1j * (sign * 2 * np.pi * frequency * times + turn))
+    click = round(0.004 * sfreq)
+    signal[:click] += 1.5 * (rng.standard_normal((click, 2)) @ (1, 1j))
+    return signal
+
+
+def _low_noise(cutoff_hz: float) -> Maker:
+    """Noise under a frequency, both signs alike, with a smooth rise and fall."""
+
+    def make(sfreq: float, duration_s: float, rng: np.random.Generator) -> np.ndarray:
+        n = max(round(duration_s * sfreq), 32)
+        spectrum = np.fft.fft(rng.standard_normal((n, 2)) @ (1, 1j))
+        freqs = np.abs(np.fft.fftfreq(n, 1 / sfreq))
+        spectrum *= np.exp(-((freqs / cutoff_hz) ** 4))
+        return np.fft.ifft(spectrum) * np.hanning(n)
+
+    return make
+
+
+def _speech(voice_hz: float) -> Maker:
+    """Harmonics of a voice at both signs, in syllables."""
+
+    def make(sfreq: float, duration_s: float, rng: np.random.Generator) -> np.ndarray:
+        times = np.arange(round(duration_s * sfreq)) / sfreq
+        pitch = voice_hz * (1 + 0.04 * np.sin(2 * np.pi * rng.uniform(1, 3) * times))
+        turn = 2 * np.pi * np.cumsum(pitch) / sfreq
+        signal = np.zeros(times.size, complex)
+        for harmonic in range(1, int(min(1500, 0.45 * sfreq) / voice_hz)):
+            weight = rng.uniform(0.3, 1) / harmonic
+            balance = 10 ** (rng.uniform(-1.5, 1.5) / 20)
+            signal += weight * np.exp(1j * (harmonic * turn + rng.uniform(0, 2 * np.pi)))
+            signal += weight * balance * np.exp(-1j * (harmonic * turn + rng.uniform(0, 6.28)))
+        syllables = 0.5 - 0.5 * np.cos(2 * np.pi * rng.uniform(3, 6) * times)
+        return signal * syllables * np.hanning(times.size) ** 0.5
+
+    return make
+
+
+def _step(sfreq: float, duration_s: float, rng: np.random.Generator) -> np.ndarray:
+    """Broadband click of a gate or robot step."""
+    n = max(round(duration_s * sfreq), 16)
+    return (rng.standard_normal((n, 2)) @ (1, 1j)) * np.exp(-np.arange(n) / (n / 3))
+
+
+def _hard(sfreq: float, duration_s: float, rng: np.random.Generator) -> np.ndarray:
+    """A band of noise that leans to the forward side, as an embolus would."""
+    n = max(round(2 * duration_s * sfreq), 64)
+    freqs = np.fft.fftfreq(n, 1 / sfreq)
+    middle, width = rng.uniform(250, 900), rng.uniform(60, 200)
+    lean = 10 ** (-rng.uniform(2, 8) / 20)
+    shape = np.exp(-(((freqs - middle) / width) ** 2) / 2)
+    shape += lean * np.exp(-(((freqs + middle) / width) ** 2) / 2)
+    noise = np.fft.fft(rng.standard_normal((n, 2)) @ (1, 1j))
+    return np.fft.ifft(noise * shape) * np.hanning(n)
+
+
+def artifact_kinds(voice_hz: float) -> Registry[ArtifactKind]:
+    """All kinds, for a patient with this voice; levels and durations of the specification."""
+    kinds: Registry[ArtifactKind] = Registry("artifact")
+    kinds["tap"] = ArtifactKind((10, 45), (0.01, 0.08), _tap)
+    kinds["motion"] = ArtifactKind((5, 35), (0.1, 3.0), _low_noise(300))
+    kinds["speech"] = ArtifactKind((3, 25), (0.2, 5.0), _speech(voice_hz))
+    kinds["blink"] = ArtifactKind((3, 12), (0.08, 0.25), _low_noise(250))
+    kinds["cough"] = ArtifactKind((5, 30), (0.2, 1.0), _low_noise(400))
+    kinds["step"] = ArtifactKind((30, 50), (0.005, 0.05), _step)
+    kinds["hard"] = ArtifactKind((4, 15), (0.015, 0.06), _hard)
+    return kinds
+
+
+def draw_artifact(
+    kind: ArtifactKind, sfreq: float, rng: np.random.Generator
+) -> tuple[np.ndarray, float, float]:
+    """One artifact: samples relative to a blood amplitude of 1, its level in dB, its duration."""
+    duration = float(np.exp(rng.uniform(*np.log(kind.duration_s))))
+    level = float(rng.uniform(*kind.level_db))
+    signal = kind.make(sfreq, duration, rng)
+    peak = np.sqrt(np.convolve(np.abs(signal) ** 2, np.full(16, 1 / 16), "same").max())
+    return signal / peak * 10 ** (level / 20), level, duration

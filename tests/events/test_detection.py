@@ -1,0 +1,290 @@
+"""The default detector on blood, emboli and artifacts whose truth is known."""
+
+import itertools
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+from emboscope.errors import DataError, SettingsError
+from emboscope.events.background import (
+    BackgroundSettings,
+    cardiac_phase,
+    follow,
+    initialize,
+    robust_level,
+)
+from emboscope.events.criteria import CriteriaSettings, Measures, crest_db, direction_db, verdict
+from emboscope.events.detection import DETECTORS, blocks, detect, detect_events
+from emboscope.events.hbr import Acquisition, DetectionSettings
+from emboscope.signal.recording import Recording
+from emboscope.simulation.emboli import Embolus, passage
+from emboscope.simulation.flow import flow_spectrum, gaussian_process, spectral_template
+
+SFREQ = 4385.0
+CARRIER = 1.5e6
+HZ_PER_CM_S = 2 * CARRIER / 154000
+
+
+def blood(rng, seconds=40, noise_db=-20):
+    """Steady flow of unit power, with noise."""
+    template = spectral_template(4.0, 0.06)
+    n_times = round(seconds * SFREQ)
+    largest = np.full(n_times // 32 + 8, 60 * HZ_PER_CM_S)
+    flow = gaussian_process(lambda a, b: flow_spectrum(template, largest[a:b], SFREQ), n_times, rng)
+    noise = rng.standard_normal((n_times, 2)) @ (1, 1j) / np.sqrt(2)
+    return flow + 10 ** (noise_db / 20) * noise
+
+
+def with_embolus(samples, peak_s, ebr_db, rng):
+    embolus = Embolus("solid", ebr_db, 0.8, "I", 0.0, 1.0, 0.0, 20.0)
+    flow = np.full(samples.size, 60 * HZ_PER_CM_S)
+    crossing = passage(embolus, peak_s, flow, HZ_PER_CM_S, 10.0, SFREQ, rng)
+    samples = samples.copy()
+    samples[crossing.first : crossing.first + crossing.samples.size] += crossing.samples
+    return samples
+
+
+def found(samples, **options):
+    samples = 0.01 * samples
+    return detect(lambda a, b: samples[a:b], samples.size, Acquisition(SFREQ, CARRIER, **options))
+
+
+def emboli(detection):
+    return [event for event in detection.events if event.verdict == "embolus"]
+
+
+def test_hbr_is_the_documented_one(rng):
+    """5, 10 and 20 dB read 6.7, 10.8 and 20.4 dB: 10 log10(1 + EBR) and the bias of a peak."""
+    for ebr_db, expected in ((10, 10.8), (20, 20.4)):
+        samples, peaks = blood(rng), np.arange(12, 38, 2.0)
+        for peak_s in peaks:
+            samples = with_embolus(samples, peak_s, ebr_db, rng)
+        measured = [event.hbr_db for event in emboli(found(samples))]
+        assert len(measured) >= len(peaks) - 1
+        assert np.mean(measured) == pytest.approx(expected, abs=1.0)
+
+
+def test_embolus_has_the_time_the_frequency_and_the_velocity_that_were_put_in(rng):
+    (event,) = emboli(found(with_embolus(blood(rng), 20.0, 20.0, rng)))
+    assert event.peak_s == pytest.approx(20.0, abs=0.01)
+    assert event.frequency_hz == pytest.approx(48 * HZ_PER_CM_S, abs=80)
+    assert event.velocity_cm_s == pytest.approx(48, abs=5)
+    assert event.direction_db > 15
+    assert 0.03 < event.duration_s < 0.06
+
+
+def test_flow_away_gives_the_same_events_with_the_other_sign(rng):
+    samples = with_embolus(blood(rng), 20.0, 15.0, rng)
+    towards, away = found(samples), found(samples.conj())
+    assert (towards.flow_side, away.flow_side) == ("towards", "away")
+    assert away.events[0].frequency_hz == -towards.events[0].frequency_hz
+    assert away.events[0].hbr_db == pytest.approx(towards.events[0].hbr_db, abs=0.01)
+
+
+def test_a_transient_against_the_flow_is_no_embolus(rng):
+    samples = blood(rng)
+    reverse = with_embolus(np.zeros_like(samples), 20.0, 25.0, rng).conj()
+    assert emboli(found(samples + reverse)) == []
+
+
+def test_a_bidirectional_click_is_an_artifact(rng):
+    samples = blood(rng)
+    click = rng.standard_normal((120, 2)) @ (1, 1j)
+    samples[80_000:80_120] += 10 * click
+    (event,) = found(samples).events
+    assert event.verdict == "artifact"
+    assert abs(event.direction_db) < 3
+
+
+def test_gain_changes_nothing_but_the_level(rng):
+    samples = with_embolus(blood(rng), 20.0, 15.0, rng)
+    plain, loud = found(samples), found(10 * samples)
+    assert [e.verdict for e in plain.events] == [e.verdict for e in loud.events]
+    assert loud.events[0].hbr_db == pytest.approx(plain.events[0].hbr_db, abs=0.05)
+
+
+def test_a_step_of_the_level_raises_no_storm(rng):
+    samples = blood(rng)
+    samples[round(20 * SFREQ) :] *= 2
+    assert len(emboli(found(samples))) <= 1
+
+
+def test_saturated_embolus_is_flagged_and_stays_an_embolus(rng):
+    samples = 0.05 * with_embolus(blood(rng), 20.0, 45.0, rng)
+    clip = np.clip(samples.real, -1, 1) + 1j * np.clip(samples.imag, -1, 1)
+    detection = detect(lambda a, b: clip[a:b], clip.size, Acquisition(SFREQ, CARRIER))
+    event = max(detection.events, key=lambda event: event.hbr_db)
+    assert event.saturated
+    assert event.verdict == "embolus"
+
+
+def test_an_embolus_on_the_edge_of_a_block_is_found_once(rng):
+    edge = round(30 * SFREQ) // 16 * 16 / SFREQ
+    samples = with_embolus(blood(rng, seconds=75), edge, 20.0, rng)
+    near = [event for event in found(samples).events if abs(event.peak_s - edge) < 0.1]
+    assert len(near) == 1
+
+
+def test_dropout_leaves_the_evaluable_time_and_raises_nothing(rng):
+    samples = blood(rng)
+    samples[round(15 * SFREQ) : round(25 * SFREQ)] = 0
+    detection = found(samples)
+    assert detection.evaluable_s == pytest.approx(30, abs=0.2)
+    assert emboli(detection) == []
+
+
+def test_silence_is_said_to_be_silent():
+    detection = found(np.zeros(50_000, complex))
+    assert detection.flags == ("no signal",)
+    assert detection.evaluable_s == 0
+
+
+def test_noise_is_said_to_hold_no_flow(rng):
+    noise = rng.standard_normal((100_000, 2)) @ (1, 1j)
+    detection = found(noise)
+    assert "no Doppler flow" in detection.flags
+    assert detection.events == ()
+
+
+def test_short_recording_is_flagged(rng):
+    assert found(blood(rng, seconds=4)).flags == ("short_background",)
+
+
+def test_without_a_carrier_the_velocity_stays_empty(rng):
+    samples = 0.01 * with_embolus(blood(rng), 20.0, 15.0, rng)
+    recording = Recording(samples[None], SFREQ, ("gate 1",), "full scale")
+    assert detect_events(recording)[0].velocity_cm_s is None
+
+
+def test_real_samples_are_refused():
+    recording = Recording(np.zeros((1, 9000)), SFREQ, ("EEG",), "V", name="p03")
+    with pytest.raises(DataError, match=r"recording 'p03': real samples; expected complex I/Q"):
+        detect_events(recording)
+
+
+def test_a_sample_that_is_no_number_is_named_by_its_time(rng):
+    samples = blood(rng, seconds=3)
+    samples[4385] = np.nan
+    with pytest.raises(DataError, match=r"not a number at 1\.000 s"):
+        found(samples)
+
+
+def test_less_than_a_second_is_refused():
+    with pytest.raises(DataError, match="expected at least 1 s"):
+        found(np.zeros(1000, complex))
+
+
+def test_unknown_detector_is_refused_with_the_known_ones():
+    with pytest.raises(SettingsError, match="detector 'hbr': unknown; expected hbr_recursive"):
+        DETECTORS["hbr"]
+
+
+def test_blocks_cover_every_time_once():
+    cut = list(blocks(lambda a, b: np.arange(a, b), 700_000, SFREQ, DetectionSettings()))
+    assert cut[0].from_s == 0
+    assert cut[-1].to_s == np.inf
+    assert [block.to_s for block in cut[:-1]] == [block.from_s for block in cut[1:]]
+    assert all(block.samples[0] == round(block.start_s * SFREQ) for block in cut)
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({}, "embolus"),
+        ({"direction_db": 4.0}, "doubtful"),
+        ({"direction_db": 4.0, "reverse_rise_db": 8.0}, "artifact"),
+        ({"direction_db": 1.0}, "artifact"),
+        ({"duration_s": 0.31}, "too_long"),
+        ({"duration_s": 0.29}, "embolus"),
+        ({"crest_db": 6.0}, "doubtful"),
+    ],
+)
+def test_verdicts(change, expected):
+    plain = {
+        "duration_s": 0.03,
+        "hbr_db": 9.0,
+        "direction_db": 20.0,
+        "reverse_rise_db": 1.0,
+        "crest_db": 12.0,
+    }
+    assert verdict(Measures(**{**plain, **change}), CriteriaSettings()) == expected
+
+
+def test_direction_of_equal_excess_is_zero():
+    assert direction_db(np.array([5.0]), np.array([6.0]), 1.0, 2.0) == pytest.approx(0, abs=1e-3)
+    assert direction_db(np.array([5.0]), np.array([2.0]), 1.0, 2.0) == pytest.approx(40, abs=0.1)
+
+
+def test_crest_of_one_bin_in_sixteen():
+    assert crest_db(np.eye(16)[3]) == pytest.approx(10 * np.log10(16))
+
+
+def test_robust_level_ignores_transients(rng):
+    power = rng.gamma(10, 0.1, 5000)
+    power[:500] = 100
+    level, kept = robust_level(power, 10)
+    assert level == pytest.approx(1, rel=0.02)
+    assert not kept[:500].any()
+
+
+def test_background_learns_the_shape_of_the_cycle(rng):
+    phase = np.arange(4000) % 20
+    truth = 1 + 0.5 * np.sin(2 * np.pi * phase / 20)
+    power = truth * rng.gamma(20, 0.05, 4000)
+    background = initialize(power, phase, 20, BackgroundSettings())
+    assert_allclose(background.shape / background.shape.mean(), truth[:20], rtol=0.1)
+
+
+def test_background_waits_during_an_event_and_then_thaws():
+    settings = BackgroundSettings()
+    background = initialize(np.ones(1000), np.full(1000, -1), 50, settings)
+    before = background.level
+    phase, clean = np.full(200, -1), np.zeros(200, bool)
+    follow(background, np.full(200, 4.0), phase, clean, 0.004, settings)
+    assert background.level == pytest.approx(before)
+    follow(background, np.full(5000, 4.0), np.full(5000, -1), np.zeros(5000, bool), 0.004, settings)
+    assert background.level == pytest.approx(4, rel=0.05)
+
+
+def test_phase_follows_the_beats():
+    times = np.arange(0, 30, 0.004)
+    envelope = np.maximum(np.sin(2 * np.pi * 1.1 * times), 0) ** 2
+    phase, beats = cardiac_phase(envelope, 0.004, BackgroundSettings())
+    assert beats >= 30
+    same = np.abs(np.mod(times * 1.1 - phase / 20 + 0.5, 1) - 0.5)
+    assert np.ptp(np.unwrap(2 * np.pi * np.mod(times * 1.1 - (phase + 0.5) / 20, 1))) < 0.7
+    assert same.std() < 0.1
+
+
+def test_phase_is_unknown_without_a_pulse(rng):
+    phase, _ = cardiac_phase(rng.standard_normal(7500), 0.004, BackgroundSettings())
+    assert (phase == -1).all()
+
+
+@pytest.fixture
+def taps():
+    """The real recordings with the times of their probe taps, read off their spectrograms."""
+    folder = Path(os.environ.get("EMBOSCOPE_DATA", ""))
+    path = folder / "tcd_dwl_hits.npz"
+    if not path.is_file():
+        pytest.skip("EMBOSCOPE_DATA has no tcd_dwl_hits.npz")
+    with np.load(path, allow_pickle=False) as file:
+        iq, offset = file["iq"] / 32768, file["offset"]
+    times = [(1.30, 1.66, 2.29), (0.66, 1.02, 1.65, 2.64), (1.75, 2.41), (1.91, 2.47)]
+    return [
+        (iq[a:b, 0] + 1j * iq[a:b, 1], times[n // 2])
+        for n, (a, b) in enumerate(itertools.pairwise(offset))
+    ]
+
+
+def test_real_probe_taps_are_found_and_judged_artifacts(taps):
+    for samples, times in taps:
+        detection = detect(
+            lambda a, b, own=samples: own[a:b], samples.size, Acquisition(5000.0, 2e6)
+        )
+        assert detection.flow_side == "away"
+        assert [event.verdict for event in detection.events] == ["artifact"] * len(times)
+        assert_allclose([event.peak_s for event in detection.events], times, atol=0.03)

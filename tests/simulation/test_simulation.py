@@ -1,0 +1,153 @@
+"""The simulator against the figures that it must reproduce."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from emboscope.errors import SettingsError
+from emboscope.signal.spectrum import stft
+from emboscope.simulation.artifacts import artifact_kinds, draw_artifact
+from emboscope.simulation.emboli import Embolus, draw_embolus, passage
+from emboscope.simulation.flow import (
+    Heart,
+    beat_shape,
+    flow_spectrum,
+    gaussian_process,
+    spectral_template,
+    velocity_over_time,
+)
+from emboscope.simulation.raters import rate_events, soft_labels
+from emboscope.simulation.recording import SimulationSettings, simulate
+
+SFREQ = 4385.0
+
+
+@pytest.fixture(scope="module")
+def simulated():
+    return simulate(SimulationSettings(minutes=2, seed=3, rate_factor=30), 0)
+
+
+def test_same_seed_gives_the_same_recording_alone_or_among_others(simulated):
+    again = simulate(SimulationSettings(minutes=2, seed=3, rate_factor=30, n_patients=5), 0)
+    assert_array_equal(again.recording.samples, simulated.recording.samples)
+    assert again.events == simulated.events
+
+
+def test_other_seed_gives_another_recording(simulated):
+    other = simulate(SimulationSettings(minutes=2, seed=4, rate_factor=30), 0)
+    assert not np.array_equal(other.recording.samples, simulated.recording.samples)
+
+
+def test_samples_stay_within_full_scale(simulated):
+    samples = simulated.recording.samples
+    assert max(np.abs(samples.real).max(), np.abs(samples.imag).max()) <= 1
+
+
+def test_events_are_in_order_and_inside_the_recording(simulated):
+    peaks = [event.peak_s for event in simulated.events]
+    assert peaks == sorted(peaks)
+    assert all(0 < peak < simulated.recording.duration_s for peak in peaks)
+
+
+def test_blood_alone_has_no_events():
+    settings = SimulationSettings(minutes=0.2, preset="blood")
+    assert all(simulate(settings, index).events == () for index in range(3))
+
+
+def test_unknown_preset_is_refused():
+    with pytest.raises(SettingsError, match="preset 'rain': unknown; expected ambulatory"):
+        simulate(SimulationSettings(preset="rain"), 0)
+
+
+def test_beat_rises_to_one_in_systole_and_falls_to_zero():
+    shape = beat_shape(np.linspace(0, 1, 512, endpoint=False))
+    assert shape.max() == 1
+    assert shape.min() == 0
+    assert 0.1 < np.argmax(shape) / 512 < 0.2
+
+
+def test_velocity_has_the_mean_that_was_asked_for(rng):
+    velocity, phase = velocity_over_time(Heart(60, 0.9, 68, 0.03), np.arange(0, 300, 0.01), rng)
+    assert velocity.mean() == pytest.approx(60, rel=0.05)
+    assert phase.min() >= 0
+    assert phase.max() <= 1
+
+
+def test_pulsatility_is_that_of_the_worked_example():
+    """PSV 0.99 and EDV 0.40 m/s give a pulsatility index of 1.04."""
+    mean = 0.40 + 0.59 * beat_shape(np.linspace(0, 1, 512, endpoint=False)).mean()
+    assert 0.59 / mean == pytest.approx(1.04, abs=0.03)
+
+
+def test_flow_spectrum_is_normalized_and_aliases():
+    template = spectral_template(4.0, 0.05)
+    rows = flow_spectrum(template, np.array([1000.0, 3000.0, -1000.0]), SFREQ)
+    assert_allclose(rows.sum(axis=1), 1)
+    freqs = np.fft.fftfreq(rows.shape[1], 1 / SFREQ)
+    away = rows[:, freqs < -150].sum(axis=1)
+    assert away[0] < 0.01
+    assert away[1] > 0.1
+    assert away[2] > 0.9
+
+
+def test_blood_is_complex_gaussian(rng):
+    """Power over its mean is exponential: 5.57 dB of standard deviation, median at -1.59 dB."""
+    flat = np.full(256, 1 / 256)
+    samples = gaussian_process(lambda a, b: np.tile(flat, (b - a, 1)), 100_000, rng)
+    assert np.mean(np.abs(samples) ** 2) == pytest.approx(1, rel=0.03)
+    power = stft(samples, SFREQ, 64, 64).power.ravel()
+    assert np.std(10 * np.log10(power)) == pytest.approx(5.57, abs=0.2)
+    assert 10 * np.log10(np.median(power) / power.mean()) == pytest.approx(-1.59, abs=0.15)
+
+
+def test_duration_follows_from_velocity_and_strength(rng):
+    """10 mm at 0.5 m/s: 26 ms at 10 dB and 52 ms at 40 dB."""
+    hz_per_cm_s = 2 * 2e6 / 154000
+    flow = np.full(20000, 50 * hz_per_cm_s)
+    for ebr_db, expected_ms in ((10, 26), (40, 52)):
+        embolus = Embolus("solid", ebr_db, 1.0, "I", 0.0, 1.0, 0.0, 20.0)
+        crossing = passage(embolus, 2.0, flow, hz_per_cm_s, 10.0, SFREQ, rng)
+        assert 1000 * crossing.duration_s == pytest.approx(expected_ms, abs=1)
+        assert crossing.frequency_hz == pytest.approx(50 * hz_per_cm_s)
+
+
+def test_laws_of_solid_and_gas(rng):
+    solid = [draw_embolus("solid", 0.0, rng) for _ in range(2000)]
+    gas = [draw_embolus("gaseous", 0.0, rng) for _ in range(2000)]
+    weak = np.mean([each.ebr_db < 7 for each in solid])
+    assert 0.42 < weak < 0.52
+    assert not any(each.fm_type == "III" for each in solid)
+    assert np.mean([each.fm_type == "III" for each in gas]) == pytest.approx(0.43, abs=0.04)
+    assert np.median([each.ebr_db for each in gas]) > np.median([each.ebr_db for each in solid]) + 7
+
+
+def test_artifacts_are_bidirectional_but_the_hard_ones_lean_forward(rng):
+    for name, kind in artifact_kinds(120.0).items():
+        ratios = []
+        for _ in range(20):
+            signal, level, duration = draw_artifact(kind, SFREQ, rng)
+            power = np.abs(np.fft.fft(signal)) ** 2
+            freqs = np.fft.fftfreq(signal.size, 1 / SFREQ)
+            ratios.append(10 * np.log10(power[freqs > 30].sum() / power[freqs < -30].sum()))
+            assert kind.level_db[0] <= level <= kind.level_db[1]
+            assert kind.duration_s[0] <= duration <= kind.duration_s[1]
+        middle = np.median(ratios)
+        assert (2 < middle < 8) if name == "hard" else abs(middle) < 2.5
+
+
+def kappa(first, second):
+    agree = np.mean(first == second)
+    chance = sum(np.mean(first == c) * np.mean(second == c) for c in np.unique(first))
+    return (agree - chance) / (1 - chance)
+
+
+def test_raters_agree_as_published(rng):
+    votes = rate_events(rng.integers(0, 3, 30_000), rng)
+    artifact = votes == 0
+    assert 0.91 < kappa(artifact[:, 0], artifact[:, 1]) < 0.99
+    embolus = (votes[:, 0] > 0) & (votes[:, 1] > 0)
+    assert 0.6 < kappa(votes[embolus, 0], votes[embolus, 1]) < 0.8
+
+
+def test_soft_labels_are_shares_of_votes():
+    assert_allclose(soft_labels(np.array([[0, 0, 2], [1, 1, 1]])), [[2 / 3, 0, 1 / 3], [0, 1, 0]])
