@@ -1,0 +1,1 @@
+"""Where the stages meet: read, call them in order, write."""

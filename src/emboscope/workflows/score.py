@@ -1,0 +1,103 @@
+"""Detected events against a reference, file by file."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from emboscope.errors import DataError, SettingsError
+from emboscope.events.scoring import Score, score_times
+from emboscope.workflows.files import read_events_csv, read_json, read_truth
+
+
+@dataclass(frozen=True)
+class ScoreRow:
+    """Figures of one recording, or of all together."""
+
+    name: str
+    score: Score
+    doubtful: int
+
+    def as_dict(self) -> dict:
+        """Plain figures, for JSON."""
+        return {
+            "name": self.name,
+            "hits": self.score.hits,
+            "misses": self.score.misses,
+            "false": self.score.false,
+            "doubtful": self.doubtful,
+            "evaluable_h": self.score.evaluable_h,
+            "sensitivity": self.score.sensitivity,
+            "ppv": self.score.ppv,
+            "f1": self.score.f1,
+            "false_per_hour": self.score.false_per_hour,
+            "by_ebr_band": [
+                {"low_db": low, "high_db": high, "found": found, "total": total}
+                for low, high, found, total in self.score.by_band
+            ],
+        }
+
+
+@dataclass(frozen=True)
+class ScoreResult:
+    """A row a recording, and the total."""
+
+    rows: tuple[ScoreRow, ...]
+    total: ScoreRow
+    tolerance_ms: float
+
+
+def score(events: Path, reference: Path, tolerance_ms: float = 50.0) -> ScoreResult:
+    """Score NAME.events.csv against NAME.json, or two folders of them, paired by name.
+
+    An event counts when its verdict is embolus (its label wins where a model gave one); doubtful
+    ones are counted apart.
+
+    Raises
+    ------
+    DataError
+        If a file has no partner, or cannot be read.
+    SettingsError
+        If the tolerance is not positive.
+    """
+    if tolerance_ms <= 0:
+        raise SettingsError(f"--tolerance-ms {tolerance_ms}: expected a positive number.")
+    rows = [
+        _score_one(name, found, truth, tolerance_ms / 1000)
+        for name, found, truth in _pairs(events, reference)
+    ]
+    total = sum((row.score for row in rows[1:]), start=rows[0].score)
+    return ScoreResult(
+        tuple(rows), ScoreRow("all", total, sum(row.doubtful for row in rows)), tolerance_ms
+    )
+
+
+def _pairs(events: Path, reference: Path) -> list[tuple[str, Path, Path]]:
+    if events.is_dir() != reference.is_dir():
+        raise DataError(
+            f"'{events}' and '{reference}': one is a folder and one is not; expected two files "
+            "or two folders."
+        )
+    if not events.is_dir():
+        return [(events.name.removesuffix(".events.csv"), events, reference)]
+    found = {p.name.removesuffix(".events.csv"): p for p in events.glob("*.events.csv")}
+    truths = {p.stem: p for p in reference.glob("*.json") if not p.name.endswith(".events.json")}
+    alone = sorted(set(found) ^ set(truths))
+    if alone or not found:
+        what = f"'{alone[0]}' has no partner" if alone else "no NAME.events.csv in it"
+        raise DataError(f"'{events}' and '{reference}': {what}. Pair the files by name.")
+    return [(name, found[name], truths[name]) for name in sorted(found)]
+
+
+def _score_one(name: str, found: Path, truth: Path, tolerance_s: float) -> ScoreRow:
+    events = read_events_csv(found)
+    emboli = [each for each in read_truth(truth) if each.label != "artifact"]
+    details = read_json(found.with_name(found.name.removesuffix(".csv") + ".json"))
+    score = score_times(
+        np.array([event.peak_s for event in events if event.is_embolus]),
+        np.array([each.peak_s for each in emboli]),
+        float(details["evaluable_hours"]),
+        tolerance_s,
+        np.array([each.ebr_db for each in emboli]),
+    )
+    return ScoreRow(name, score, sum(event.verdict == "doubtful" for event in events))

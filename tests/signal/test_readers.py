@@ -1,0 +1,200 @@
+"""Readers: one signal in every format, and each refusal."""
+
+import json
+
+import numpy as np
+import pytest
+import soundfile
+from numpy.testing import assert_allclose
+
+from emboscope.errors import DataError, SettingsError
+from emboscope.signal.readers import READERS, open_source, read_recording, write_wav
+
+SFREQ = 4385.0
+
+
+@pytest.fixture
+def signal(rng):
+    tone = 0.4 * np.exp(2j * np.pi * 500 * np.arange(9000) / SFREQ)
+    return tone + 0.05 * (rng.standard_normal(9000) + 1j * rng.standard_normal(9000))
+
+
+def write(path, signal):
+    """Write the signal in the format of the suffix."""
+    pair = np.stack([signal.real, signal.imag], axis=1)
+    if path.suffix == ".npz":
+        np.savez(path, iq=pair, sfreq=SFREQ)
+    elif path.suffix == ".csv":
+        times = np.arange(signal.size) / SFREQ
+        np.savetxt(path, np.c_[times, pair], delimiter=",", header="t,I,Q", comments="")
+    elif path.suffix == ".edf":
+        edfio = pytest.importorskip("edfio")
+        full = np.concatenate([pair, np.zeros((-len(pair) % 4385, 2))])
+        channels = [
+            edfio.EdfSignal(column, SFREQ, label=name, physical_range=(-1, 1))
+            for column, name in zip(full.T, "IQ", strict=True)
+        ]
+        note = edfio.EdfAnnotation(len(pair) / SFREQ, None, "recording ends")
+        edfio.Edf(channels, annotations=[note], data_record_duration=1).write(path)
+    else:
+        kinds = {".wav": "WAV", ".flac": "FLAC", ".rf64": "RF64", ".w64": "W64"}
+        soundfile.write(path, pair, 4385, "PCM_24", format=kinds[path.suffix])
+
+
+@pytest.mark.parametrize("suffix", list(READERS))
+def test_every_format_gives_the_same_signal(tmp_path, signal, suffix):
+    path = tmp_path / f"p01{suffix}"
+    write(path, signal)
+    recording = read_recording(path)
+    assert recording.sfreq == SFREQ
+    assert recording.samples.shape == (1, signal.size)
+    assert_allclose(recording.samples[0], signal, atol=4e-5)
+
+
+@pytest.mark.parametrize(
+    ("subtype", "step"), [("PCM_16", 2**-15), ("PCM_24", 1e-6), ("FLOAT", 1e-7)]
+)
+def test_written_wav_reads_back(tmp_path, signal, subtype, step):
+    write_wav(tmp_path / "a.wav", signal, SFREQ, subtype)
+    assert_allclose(read_recording(tmp_path / "a.wav").samples[0], signal, atol=1.5 * step)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.wav"]
+
+
+def test_blocks_equal_the_whole(tmp_path, signal):
+    write_wav(tmp_path / "a.wav", signal, SFREQ)
+    source = open_source(tmp_path / "a.wav")
+    parts = [source.read(a, b) for a, b in ((0, 1), (1, 4000), (4000, 9000))]
+    assert_allclose(np.concatenate(parts), read_recording(tmp_path / "a.wav").samples[0])
+
+
+def test_sidecar_tells_carrier_angle_subject_and_sign_of_q(tmp_path, signal):
+    write_wav(tmp_path / "a.wav", signal, SFREQ)
+    plain = read_recording(tmp_path / "a.wav")
+    side = {"carrier_hz": 2e6, "angle_deg": 30, "q_sign": "-", "subject_id": "s1"}
+    (tmp_path / "a.json").write_text(json.dumps(side))
+    told = read_recording(tmp_path / "a.wav")
+    assert (told.carrier_hz, told.angle_deg, told.subject_id) == (2e6, 30, "s1")
+    assert_allclose(told.samples, plain.samples.conj())
+
+
+def test_options_win_over_the_sidecar(tmp_path, signal):
+    write_wav(tmp_path / "a.wav", signal, SFREQ)
+    (tmp_path / "a.json").write_text(json.dumps({"carrier_hz": 2e6, "q_sign": "-"}))
+    source = open_source(tmp_path / "a.wav", carrier_mhz=1.5, q_sign="+")
+    assert source.carrier_hz == 1.5e6
+    assert_allclose(source.read(0, 9000), signal, atol=1e-4)
+
+
+def test_columns_without_times_need_a_rate(tmp_path, signal):
+    np.savetxt(tmp_path / "a.csv", np.c_[signal.real, signal.imag], delimiter=";")
+    assert_allclose(read_recording(tmp_path / "a.csv", sfreq=SFREQ).samples[0], signal, atol=1e-6)
+    with pytest.raises(DataError, match="without times. Pass --sfreq"):
+        read_recording(tmp_path / "a.csv")
+
+
+def test_integer_iq_is_scaled_to_full_scale(tmp_path):
+    np.savez(tmp_path / "a.npz", iq=np.full((10, 2), -32768, np.int16), sfreq=5000)
+    assert_allclose(read_recording(tmp_path / "a.npz").samples, -1 - 1j)
+
+
+def refused(path, text, **options):
+    with pytest.raises(DataError, match=text) as caught:
+        read_recording(path, **options)
+    assert path.name in str(caught.value)
+
+
+def test_missing_file(tmp_path):
+    refused(tmp_path / "no.wav", "no such file. Check the path")
+
+
+def test_folder(tmp_path):
+    refused(tmp_path, "a folder; expected a file")
+
+
+def test_empty_file(tmp_path):
+    (tmp_path / "a.wav").touch()
+    refused(tmp_path / "a.wav", "empty")
+
+
+def test_text_renamed_wav(tmp_path):
+    (tmp_path / "a.wav").write_text("this is a letter, not a recording\n")
+    refused(tmp_path / "a.wav", "not an audio file")
+
+
+def test_mono(tmp_path):
+    soundfile.write(tmp_path / "a.wav", np.zeros(5000), 4385)
+    refused(tmp_path / "a.wav", "mono; expected two channels, I and Q")
+
+
+def test_not_a_number_is_named_by_its_time(tmp_path):
+    pair = np.zeros((9000, 2))
+    pair[4385] = np.nan
+    soundfile.write(tmp_path / "a.wav", pair, 4385, "FLOAT")
+    refused(tmp_path / "a.wav", r"not a number at 1\.000 s")
+
+
+def test_unknown_suffix_names_what_is_read(tmp_path):
+    (tmp_path / "a.doc").write_text("x")
+    refused(tmp_path / "a.doc", r"format '.doc' is not read; expected \.wav")
+
+
+def test_other_rate_than_the_file_says(tmp_path, signal):
+    write_wav(tmp_path / "a.wav", signal, SFREQ)
+    refused(tmp_path / "a.wav", "the file says 4385 Hz and --sfreq 4386", sfreq=4386)
+
+
+def test_music_rate(tmp_path):
+    soundfile.write(tmp_path / "a.wav", np.zeros((5000, 2)), 44100)
+    refused(tmp_path / "a.wav", "sampled at 44100 Hz; expected a pulse repetition frequency")
+
+
+def test_rate_of_zero(tmp_path):
+    np.savez(tmp_path / "a.npz", iq=np.zeros((10, 2)), sfreq=0)
+    refused(tmp_path / "a.npz", "sfreq is 0.0; expected a positive number of Hz")
+
+
+def test_npz_without_samples_says_what_it_holds(tmp_path):
+    np.savez(tmp_path / "a.npz", X=np.zeros(3), sfreq=5000)
+    refused(tmp_path / "a.npz", "holds X, sfreq; expected iq")
+
+
+def test_npz_with_objects_runs_nothing(tmp_path):
+    np.savez(tmp_path / "a.npz", iq=np.array([{"a": 1}], dtype=object))
+    refused(tmp_path / "a.npz", "not an NPZ file of plain arrays")
+
+
+def test_csv_row_that_is_no_number(tmp_path):
+    (tmp_path / "a.csv").write_text("t,I,Q\n0,0,0\n0.0002,x,0\n")
+    refused(tmp_path / "a.csv", "row 3: could not convert string to float")
+
+
+def test_csv_gap_in_time(tmp_path):
+    (tmp_path / "a.csv").write_text("0,0,0\n0.001,0,0\n0.002,0,0\n0.009,0,0\n0.010,0,0\n")
+    refused(tmp_path / "a.csv", "the times jump after 0.002 s")
+
+
+def test_text_renamed_edf(tmp_path):
+    pytest.importorskip("edfio")
+    (tmp_path / "a.edf").write_text("this is a letter\n")
+    refused(tmp_path / "a.edf", "not an EDF file")
+
+
+def test_broken_sidecar(tmp_path, signal):
+    write_wav(tmp_path / "a.wav", signal, SFREQ)
+    (tmp_path / "a.json").write_text("{")
+    with pytest.raises(DataError, match="a.json': not JSON"):
+        open_source(tmp_path / "a.wav")
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [({"q_sign": "x"}, "--q-sign 'x': unknown"), ({"carrier_mhz": 2e6}, "--carrier-mhz 2000000")],
+)
+def test_option_out_of_range(tmp_path, options, text):
+    with pytest.raises(SettingsError, match=text):
+        open_source(tmp_path / "a.wav", **options)
+
+
+def test_fraction_of_a_hertz_does_not_fit_a_wav(tmp_path):
+    with pytest.raises(DataError, match="a WAV header holds whole Hz only"):
+        write_wav(tmp_path / "a.wav", np.zeros(5, complex), 173.61)
