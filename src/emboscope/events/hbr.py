@@ -223,7 +223,7 @@ def _envelope(analysis: _Analysis) -> np.ndarray:
     power = np.maximum(power - noise, 0) + 1e-3 * noise
     # the square root keeps a transient from pulling the mean to itself
     weight = np.sqrt(power)
-    return (along[:, None] * weight).sum(axis=0) / weight.sum(axis=0)
+    return (along[:, None] * weight).sum(axis=0) / (weight.sum(axis=0) + 1e-30)
 
 
 def _expected(

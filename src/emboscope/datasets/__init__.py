@@ -1,0 +1,25 @@
+"""Data sets by name, and the user's own."""
+
+from pathlib import Path
+
+from emboscope.datasets import hits, public  # noqa: F401  (they register their data sets)
+from emboscope.datasets.dataset import DATASETS, Dataset
+from emboscope.datasets.own import OwnFile, load_own
+from emboscope.progress import Progress, silent
+
+__all__ = ["DATASETS", "Dataset", "OwnFile", "load_dataset"]
+
+
+def load_dataset(
+    name: str | Path, options: OwnFile | None = None, progress: Progress = silent
+) -> Dataset:
+    """A registered data set, or the user's own CSV or NPZ.
+
+    Raises
+    ------
+    DataError
+        If the file is missing or cannot be used, or a data set has to be fetched first.
+    """
+    if str(name) in DATASETS:
+        return DATASETS[str(name)](progress)
+    return load_own(Path(name), options or OwnFile())

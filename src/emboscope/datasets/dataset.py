@@ -1,0 +1,53 @@
+"""A data set as every stage sees it, and the registry of those that are known."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from emboscope.progress import Progress
+from emboscope.registry import Registry
+from emboscope.representations.front_end import FrontEnd
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Views of segments, their classes, and who they come from.
+
+    Attributes
+    ----------
+    name : str
+    views : dict of ndarray of float32
+        waveform (n, C, T) and spectrogram (n, C, F, M).
+    y : ndarray of int64, shape (n,)
+        Classes; -1 is unlabelled.
+    groups : ndarray, shape (n,)
+        Patient or recording of each row.
+    sfreq : float
+        In Hz.
+    classes : tuple of str
+    front_end : FrontEnd
+        How the views were made.
+    group_kind : str
+        What a group is: `patient`, `recording`, or `row` where nothing is known.
+    soft_labels : ndarray, shape (n, n_classes), optional
+        Rows of sum 1; NaN rows are unlabelled.
+    strata : ndarray, shape (n,), optional
+        A finer class, for balanced splits.
+    """
+
+    name: str
+    views: dict[str, np.ndarray]
+    y: np.ndarray
+    groups: np.ndarray
+    sfreq: float
+    classes: tuple[str, ...]
+    front_end: FrontEnd
+    group_kind: str
+    soft_labels: np.ndarray | None = None
+    strata: np.ndarray | None = None
+
+
+Loader = Callable[[Progress], Dataset]
+
+DATASETS: Registry[Loader] = Registry("data set")

@@ -1,0 +1,181 @@
+"""HITS of simulated patients: segments around the candidates of the default detector."""
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from pydantic import PositiveFloat, PositiveInt
+
+from emboscope.datasets.dataset import DATASETS, Dataset
+from emboscope.datasets.fetch import cache_folder
+from emboscope.events.detection import detect
+from emboscope.events.hbr import Acquisition, DetectionSettings
+from emboscope.progress import Progress, silent
+from emboscope.representations.front_end import FrontEnd
+from emboscope.representations.views import SpectrogramSettings, WaveformSettings
+from emboscope.settings import Settings
+from emboscope.simulation.patient import SIMULATOR_VERSION
+from emboscope.simulation.recording import SimulatedRecording, SimulationSettings, simulate
+
+SFREQ = 4385.0
+CLASSES = ("artifact", "gaseous", "solid")
+FORMAT_VERSION = 1
+
+
+class HitsSettings(Settings):
+    """Which patients are simulated, and what is cut out of their recordings."""
+
+    simulation: SimulationSettings = SimulationSettings(n_patients=51, minutes=20, rate_factor=20)
+    threshold_db: PositiveFloat = 3.0  # of a candidate
+    tolerance_s: PositiveFloat = 0.05  # of a candidate to a true event
+    most: PositiveInt = 60  # of a class and patient
+
+
+@dataclass(frozen=True)
+class Hits:
+    """Segments of one patient or of several.
+
+    Attributes
+    ----------
+    segments : ndarray of float32, shape (n, 2, 1400)
+        I and Q, the peak at sample 700.
+    y : ndarray of int64, shape (n,)
+        True classes.
+    votes : ndarray of int8, shape (n, 3)
+        What the simulated raters say.
+    groups : ndarray of int64, shape (n,)
+        Patients.
+    peaks_s : ndarray, shape (n,)
+        In the recording.
+    """
+
+    segments: np.ndarray
+    y: np.ndarray
+    votes: np.ndarray
+    groups: np.ndarray
+    peaks_s: np.ndarray
+
+    @property
+    def soft_labels(self) -> np.ndarray:
+        """Share of the raters for each class, (n, 3)."""
+        return (self.votes[:, :, None] == np.arange(len(CLASSES))).mean(axis=1)
+
+    @property
+    def expert(self) -> np.ndarray:
+        """Majority of the raters; the first rater where all differ."""
+        counts = (self.votes[:, :, None] == np.arange(len(CLASSES))).sum(axis=1)
+        return np.where(counts.max(axis=1) > 1, counts.argmax(axis=1), self.votes[:, 0])
+
+
+def front_end() -> FrontEnd:
+    """Segments of 319 ms at 4385 Hz, their I and Q, and dB over background of 64 × 48."""
+    return FrontEnd(
+        sfreq=SFREQ,
+        n_channels=2,
+        n_times=1400,
+        peak_sample=700,
+        high_pass_hz=150.0,
+        views={
+            "waveform": WaveformSettings(scaling="none"),
+            "spectrogram": SpectrogramSettings(
+                reference="background", n_fft=64, hop=28, window="hann"
+            ),
+        },
+    )
+
+
+def cut_hits(simulated: SimulatedRecording, group: int, settings: HitsSettings) -> Hits:
+    """Candidates of one simulated recording, with their true class.
+
+    A candidate within `tolerance_s` of the peak of an embolus takes its class and its raters; any
+    other is an artifact, of which the raters are sure unless it is one that was put in.
+    """
+    recording = simulated.recording
+    samples = recording.samples[0]
+    found = detect(
+        lambda start, stop: samples[start:stop],
+        samples.size,
+        Acquisition(recording.sfreq, recording.carrier_hz, recording.angle_deg),
+        DetectionSettings(threshold_db=settings.threshold_db),
+    )
+    peaks = np.array([event.peak_s for event in found.events])
+    y, votes = np.zeros(peaks.size, np.int64), np.zeros((peaks.size, 3), np.int8)
+    taken = np.zeros(peaks.size, bool)
+    for event in sorted(simulated.events, key=lambda each: each.label == "artifact"):
+        distance = np.abs(peaks - event.peak_s) + 1e6 * taken
+        if distance.size == 0 or distance.min() > settings.tolerance_s:
+            continue
+        nearest = int(distance.argmin())
+        taken[nearest] = True
+        y[nearest] = CLASSES.index(event.label)
+        votes[nearest] = [CLASSES.index(name) for name in event.raters]
+    rng = np.random.default_rng([settings.simulation.seed, group])
+    kept = np.sort(np.concatenate([_some(np.flatnonzero(y == c), settings, rng) for c in range(3)]))
+    segments = front_end().cut(recording.samples, np.round(peaks[kept] * SFREQ).astype(int))
+    return Hits(segments, y[kept], votes[kept], np.full(kept.size, group), peaks[kept])
+
+
+def _some(rows: np.ndarray, settings: HitsSettings, rng: np.random.Generator) -> np.ndarray:
+    """At most `most` of the rows."""
+    return rows if rows.size <= settings.most else rng.choice(rows, settings.most, replace=False)
+
+
+def simulated_hits(settings: HitsSettings, progress: Progress = silent) -> Hits:
+    """HITS of all patients; made once, then read from the cache folder."""
+    path = cache_folder() / f"hits-{_key(settings)}.npz"
+    if path.is_file():
+        with np.load(path, allow_pickle=False) as content:
+            return Hits(**{name: content[name] for name in content.files})
+    parts = []
+    for patient in range(settings.simulation.n_patients):
+        parts.append(cut_hits(simulate(settings.simulation, patient), patient, settings))
+        progress("simulating patients", patient + 1, settings.simulation.n_patients)
+    hits = Hits(**{
+        name: np.concatenate([getattr(part, name) for part in parts])
+        for name in Hits.__dataclass_fields__
+    })
+    _keep(path, hits)
+    return hits
+
+
+def _key(settings: HitsSettings) -> str:
+    """Hash of all that the content depends on."""
+    content = [FORMAT_VERSION, SIMULATOR_VERSION, settings.model_dump(mode="json")]
+    content.append(DetectionSettings().model_dump(mode="json"))
+    content.append(front_end().model_dump(mode="json"))
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _keep(path: Path, hits: Hits) -> None:
+    """Write aside, then rename."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.stem}.{os.getpid()}.npz")
+    np.savez_compressed(aside, **{name: getattr(hits, name) for name in Hits.__dataclass_fields__})
+    aside.replace(path)
+
+
+def dataset_of(hits: Hits, name: str = "hits") -> Dataset:
+    """Hits as a data set: both views, true classes, soft labels of the raters, patients."""
+    chain = front_end()
+    return Dataset(
+        name=name,
+        views=chain.compute(hits.segments),
+        y=hits.y,
+        groups=hits.groups,
+        sfreq=SFREQ,
+        classes=CLASSES,
+        front_end=chain,
+        group_kind="patient",
+        soft_labels=hits.soft_labels,
+    )
+
+
+def load_hits(progress: Progress = silent) -> Dataset:
+    """HITS of 51 simulated patients of three centers."""
+    return dataset_of(simulated_hits(HitsSettings(), progress))
+
+
+DATASETS["hits"] = load_hits

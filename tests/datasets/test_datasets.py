@@ -1,0 +1,154 @@
+"""Registered data, the user's own, and what is refused."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+
+from emboscope.datasets import DATASETS, OwnFile, load_dataset
+from emboscope.datasets.hits import CLASSES, HitsSettings, cut_hits, dataset_of, simulated_hits
+from emboscope.datasets.public import export_tcd, tcd_recordings
+from emboscope.errors import DataError, SettingsError
+from emboscope.signal.readers import read_recording
+from emboscope.simulation.recording import SimulationSettings, simulate
+
+
+@pytest.fixture(scope="module")
+def esr():
+    return load_dataset("esr")
+
+
+def test_esr_has_the_published_shape(esr):
+    assert esr.views["waveform"].shape == (11_500, 1, 178)
+    assert esr.views["spectrogram"].shape == (11_500, 1, 32, 37)
+    assert np.bincount(esr.y).tolist() == [2_300, 9_200]
+    assert esr.classes == ("seizure", "other")
+
+
+def test_esr_groups_are_the_five_hundred_recordings(esr):
+    groups, counts = np.unique(esr.groups, return_counts=True)
+    assert len(groups) == 500
+    assert set(counts) == {23}
+    assert all(len(set(esr.y[esr.groups == group])) == 1 for group in groups[::50])
+
+
+def test_tcd_recordings_survive_as_wav(tmp_path):
+    paths = export_tcd(tmp_path)
+    for path, recording in zip(paths, tcd_recordings(), strict=True):
+        back = read_recording(path)
+        assert_array_equal(back.samples, recording.samples)
+        assert back.sfreq == 5000
+    assert len(paths) == 8
+
+
+def test_tcd_is_no_training_set():
+    with pytest.raises(SettingsError, match="holds artifacts only, for detection"):
+        load_dataset("tcd_dwl")
+
+
+SMALL = HitsSettings(
+    simulation=SimulationSettings(n_patients=2, minutes=1, rate_factor=900, seed=1), most=5
+)
+
+
+def test_hits_have_the_shapes_of_the_contract_and_their_peak_in_the_middle(tmp_path, monkeypatch):
+    monkeypatch.setenv("EMBOSCOPE_CACHE", str(tmp_path))
+    hits = simulated_hits(SMALL)
+    data = dataset_of(hits)
+    assert data.views["waveform"].shape[1:] == (2, 1400)
+    assert data.views["spectrogram"].shape[1:] == (1, 64, 48)
+    assert data.classes == CLASSES
+    assert set(data.groups) <= {0, 1}
+    assert np.allclose(data.soft_labels.sum(axis=1), 1)
+    assert max(np.bincount(data.y[data.groups == 0])) <= 5
+    strong = hits.segments[hits.y > 0]
+    energy = (strong**2).sum(axis=1)
+    assert energy[:, 600:800].mean() > 2 * energy[:, :200].mean()
+
+
+def test_hits_are_made_once(tmp_path, monkeypatch):
+    monkeypatch.setenv("EMBOSCOPE_CACHE", str(tmp_path))
+    first = simulated_hits(SMALL)
+    monkeypatch.setattr("emboscope.datasets.hits.simulate", None)
+    assert_array_equal(simulated_hits(SMALL).segments, first.segments)
+
+
+def test_a_true_event_lends_its_class_to_one_candidate_only():
+    simulated = simulate(SMALL.simulation, 1)
+    hits = cut_hits(simulated, 1, SMALL)
+    emboli = [event.peak_s for event in simulated.events if event.label != "artifact"]
+    for peak in hits.peaks_s[hits.y > 0]:
+        assert min(abs(peak - true) for true in emboli) <= 0.05
+    assert (hits.y > 0).sum() <= len(emboli)
+
+
+def write_csv(path, rows, header=None):
+    lines = [",".join(map(str, row)) for row in ([header] if header else []) + rows]
+    path.write_text("\n".join(lines))
+    return path
+
+
+def test_own_csv_with_the_label_last(tmp_path, rng):
+    rows = [[*rng.standard_normal(40).round(3), label] for label in "abab"]
+    data = load_dataset(write_csv(tmp_path / "x.csv", rows), OwnFile(sfreq=100))
+    assert data.views["waveform"].shape == (4, 1, 40)
+    assert data.classes == ("a", "b")
+    assert data.y.tolist() == [0, 1, 0, 1]
+    assert data.group_kind == "row"
+
+
+def test_own_csv_with_named_columns(tmp_path, rng):
+    header = ["label", *range(40), "patient"]
+    rows = [[n % 2, *rng.standard_normal(40).round(3), f"p{n // 2}"] for n in range(4)]
+    path = write_csv(tmp_path / "x.csv", rows, header)
+    data = load_dataset(path, OwnFile(100, "label", "patient"))
+    assert data.groups.tolist() == ["p0", "p0", "p1", "p1"]
+    assert data.views["waveform"].shape == (4, 1, 40)
+    assert data.group_kind == "patient"
+
+
+def test_own_npz(tmp_path, rng):
+    np.savez(tmp_path / "x.npz", X=rng.standard_normal((6, 2, 64)), y=[0, 1] * 3, sfreq=250)
+    data = load_dataset(tmp_path / "x.npz")
+    assert data.sfreq == 250
+    assert data.views["waveform"].shape == (6, 2, 64)
+
+
+@pytest.mark.parametrize(
+    ("lines", "options", "text"),
+    [
+        (["1,2,a", "1,x,b"], OwnFile(100), "row 2: could not convert"),
+        (["1,2,a", "1,b"], OwnFile(100), "row 2: 2 columns; expected 3"),
+        (["1,2,a"], OwnFile(100, "class"), "no column 'class'"),
+        (["t,label"], OwnFile(100), "a header and no rows"),
+        (["1,2,a", "1,3,b"], OwnFile(), "Pass --sfreq"),
+        (["1,2,a", "1,3,b"], OwnFile(100), "at least 32 samples a row"),
+        ([",".join(["1"] * 40 + ["a"])] * 2, OwnFile(100), "one class only"),
+        ([",".join(["nan"] * 40 + [c]) for c in "ab"], OwnFile(100), "row 1, column 1: not a"),
+    ],
+)
+def test_unusable_csv_is_named_by_row_and_column(tmp_path, lines, options, text):
+    path = tmp_path / "x.csv"
+    path.write_text("\n".join(lines))
+    with pytest.raises(DataError, match=text):
+        load_dataset(path, options)
+
+
+def test_missing_unknown_and_empty_files(tmp_path):
+    with pytest.raises(DataError, match="no such file or data set"):
+        load_dataset(tmp_path / "no.csv")
+    (tmp_path / "x.csv").touch()
+    with pytest.raises(DataError, match="empty"):
+        load_dataset(tmp_path / "x.csv")
+    (tmp_path / "x.doc").write_text("x")
+    with pytest.raises(DataError, match=r"expected .csv or .npz"):
+        load_dataset(tmp_path / "x.doc")
+
+
+def test_npz_without_labels_says_what_it_holds(tmp_path):
+    np.savez(tmp_path / "x.npz", signal=np.zeros(3))
+    with pytest.raises(DataError, match="holds signal; expected X and y"):
+        load_dataset(tmp_path / "x.npz")
+
+
+def test_registry_names_what_is_there():
+    assert {"esr", "hits", "mnist", "tcd_dwl"} <= set(DATASETS)
