@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from emboscope.cli import recordings
+from emboscope.cli import models, recordings
 
 app = typer.Typer(
     name="emboscope",
@@ -18,6 +18,10 @@ COMMANDS = (
     recordings.simulate,
     recordings.scan,
     recordings.score,
+    models.train,
+    models.evaluate,
+    models.compress,
+    models.export,
 )
 for each in COMMANDS:
     app.command()(each)

@@ -63,7 +63,7 @@ class FrontEnd(Settings):
 
     @property
     def follows_waveform(self) -> bool:
-        """Whether all views can be made of the view `waveform`, which min-max scaling may hinder."""
+        """Whether all views can be made of the view `waveform`, which min-max scaling can bar."""
         settings = self.views.get("waveform")
         if not isinstance(settings, WaveformSettings):
             return False

@@ -1,0 +1,192 @@
+"""Commands on models: train, evaluate, compress, export."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from emboscope.cli.console import (
+    AsJson,
+    Quiet,
+    Seed,
+    Threads,
+    command,
+    print_json,
+    print_table,
+    progress_of,
+)
+
+if TYPE_CHECKING:
+    from emboscope.workflows.evaluate import EvaluateResult
+
+Data = Annotated[str, typer.Argument(help="esr, hits, or your own CSV or NPZ.")]
+Sfreq = Annotated[float | None, typer.Option(help="Hz, for a file that does not say it.")]
+LabelColumn = Annotated[str | None, typer.Option(help="Of a CSV; the last one otherwise.")]
+GroupColumn = Annotated[str | None, typer.Option(help="Of a CSV: the patient of each row.")]
+
+
+@command
+def train(
+    data: Data,
+    out: Annotated[Path, typer.Option(help="Folder of the run.")],
+    model: Annotated[str, typer.Option(help="Name of the network.")] = "hybrid_late",
+    split: Annotated[
+        str | None, typer.Option(help="patient, recording or row; what the data has otherwise.")
+    ] = None,
+    folds: Annotated[int, typer.Option(help="Folds of the cross-validation.", min=2)] = 5,
+    settings: Annotated[
+        Path | None, typer.Option(help="TOML file of what differs from the defaults.")
+    ] = None,
+    changes: Annotated[
+        list[str] | None, typer.Option("--set", help="key=value, for example epochs=30.")
+    ] = None,
+    sfreq: Sfreq = None,
+    label_column: LabelColumn = None,
+    group_column: GroupColumn = None,
+    force: Annotated[bool, typer.Option(help="Train a finished run again.")] = False,
+    seed: Seed = 0,
+    threads: Threads = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Train a model on each fold; repeat the command to go on after a stop.
+
+    Example: emboscope train esr --split recording --folds 10 --out run-g
+    """
+    from emboscope.workflows.study import load, run_settings, set_threads
+    from emboscope.workflows.study import train as run
+
+    set_threads(threads)
+    progress = progress_of(quiet, as_json)
+    source = load(data, sfreq, label_column, group_column, progress)
+    effective = run_settings(
+        settings,
+        tuple(changes or ()),
+        {"model": model, "split": split or source.group_kind, "folds": folds, "seed": seed},
+    )
+    result = run(source, out, effective, force, progress)
+    if as_json:
+        print_json(asdict(result))
+        return
+    rows = [[str(n), f"{100 * value:.2f}"] for n, value in enumerate(result.validation_mcc)]
+    print_table(f"{model} on {source.name}, validation parts", ["fold", "MCC × 100"], rows)
+    typer.echo(f"Run: {out}\nNext: emboscope evaluate {out}")
+
+
+@command
+def evaluate(
+    run: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
+    on: Annotated[
+        str | None, typer.Option(help="The data, where it is a file; else the run knows.")
+    ] = None,
+    sfreq: Sfreq = None,
+    label_column: LabelColumn = None,
+    group_column: GroupColumn = None,
+    threads: Threads = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Read the test parts of a run once, beside gradient boosting on the same folds.
+
+    Example: emboscope evaluate run-g
+    """
+    from emboscope.workflows.study import evaluate as run_evaluate
+    from emboscope.workflows.study import run_data, set_threads
+
+    set_threads(threads)
+    progress = progress_of(quiet, as_json)
+    data = run_data(run, on, (sfreq, label_column, group_column), progress)
+    result = run_evaluate(run, data, progress)
+    if as_json:
+        print_json(asdict(result))
+        return
+    _print_result(result)
+
+
+def _print_result(result: "EvaluateResult") -> None:
+    """Fold by fold, then means with intervals."""
+    note = f" ({result.note})" if result.note else ""
+    names = list(result.scores)
+    folds = zip(*(result.scores[name]["mcc"].values for name in names), strict=True)
+    print_table(
+        f"{result.data}, split by {result.split}{note}: MCC × 100 of each test part",
+        ["fold", *names, "difference"],
+        [
+            [str(n), *(f"{100 * value:.2f}" for value in row), f"{100 * (row[0] - row[1]):+.2f}"]
+            for n, row in enumerate(folds)
+        ],
+    )
+    rows = [
+        [metric.replace("_", " "), *(_estimate(result.scores[name][metric]) for name in names)]
+        for metric in result.scores[names[0]]
+    ]
+    rows.append(["MCC difference", _estimate(result.difference), ""])
+    print_table("Mean and 95 % interval, × 100", ["score", *names], rows)
+    if result.stored:
+        typer.echo("These figures were stored: the test parts were read once before.")
+
+
+def _estimate(estimate: object) -> str:
+    mean, (low, high) = estimate.mean, estimate.interval  # type: ignore[attr-defined]
+    return f"{100 * mean:.2f} [{100 * low:.2f}, {100 * high:.2f}]"
+
+
+@command
+def compress(
+    run: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
+    out: Annotated[Path, typer.Option(help="Folder of the compressed run.")],
+    method: Annotated[str, typer.Option(help="How to quantize.")] = "ttq",
+    on: Annotated[str | None, typer.Option(help="The data, where it is a file.")] = None,
+    sfreq: Sfreq = None,
+    label_column: LabelColumn = None,
+    group_column: GroupColumn = None,
+    threads: Threads = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Give a run's models ternary weights, and fine-tune them.
+
+    Example: emboscope compress run-g --method ttq --out run-t
+    """
+    from emboscope.workflows.study import compress_run, run_data, set_threads
+
+    set_threads(threads)
+    progress = progress_of(quiet, as_json)
+    data = run_data(run, on, (sfreq, label_column, group_column), progress)
+    costs = compress_run(run, out, data, method, progress)
+    if as_json:
+        print_json({"run": str(out), "folds": costs})
+        return
+    print_table(
+        f"{method}: size of each model",
+        ["fold", "before, kB", "after, kB", "ratio", "zeros %"],
+        [
+            [str(n), f"{cost['bits_before'] / 8000:.1f}", f"{cost['bits'] / 8000:.1f}",
+             f"{cost['bits_before'] / cost['bits']:.1f} ×", f"{100 * cost['sparsity']:.1f}"]
+            for n, cost in enumerate(costs)
+        ],
+    )  # fmt: skip
+    typer.echo(f"Run: {out}\nNext: emboscope evaluate {out}")
+
+
+@command
+def export(
+    run: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
+    out: Annotated[Path, typer.Option(help="Folder of the export.")],
+    target: Annotated[str, typer.Option(help="Format.")] = "onnx",
+    fold: Annotated[int, typer.Option(help="Which of the run's models.", min=0)] = 0,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Write a model as ONNX, and prove that it is the same.
+
+    Example: emboscope export run-t --target onnx --out export
+    """
+    from emboscope.workflows.study import export_fold
+
+    result = export_fold(run, out, target, fold)
+    if as_json:
+        print_json(result)
+        return
+    print_table("Export", ["item", "value"], [[key, str(value)] for key, value in result.items()])

@@ -1,0 +1,162 @@
+"""What a network costs: bits before and after, and how sparse its ternary weights are."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from emboscope.compression.quantizers import weighted_layers
+from emboscope.errors import SettingsError
+
+_FLOAT_BITS = 32
+_SCALE_BITS = 2 * _FLOAT_BITS
+_SMALLEST = 8  # weights; fewer are not called ternary, whatever their values
+
+# Bits of n ternary weights, m of them not zero, each in a form that can be written and read back.
+ENCODINGS: dict[str, Callable[[int, int], int]] = {
+    "2-bit": lambda n, m: 2 * n,
+    "5 trits a byte": lambda n, m: 8 * math.ceil(n / 5),
+    "bitmap": lambda n, m: n + m,  # one bit a weight, one sign a non-zero
+    "coordinates": lambda n, m: m * (max(1, (n - 1).bit_length()) + 1),  # index and sign
+}
+
+
+@dataclass(frozen=True)
+class LayerCost:
+    """Size of one ternary weight tensor."""
+
+    name: str
+    n_weights: int
+    n_zeros: int
+    encoding: str
+    bits: int  # its two scales included
+
+    @property
+    def bits_before(self) -> int:
+        """Bits in full precision."""
+        return _FLOAT_BITS * self.n_weights
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Size of a network, as it is and as it was in full precision."""
+
+    layers: tuple[LayerCost, ...]  # those with ternary weights
+    other_bits: int  # everything that stayed in full precision
+
+    @property
+    def bits(self) -> int:
+        """Bits of the whole network."""
+        return self.other_bits + sum(layer.bits for layer in self.layers)
+
+    @property
+    def bits_before(self) -> int:
+        """Bits of the same network in full precision."""
+        return self.other_bits + sum(layer.bits_before for layer in self.layers)
+
+    @property
+    def sparsity(self) -> float:
+        """SRQW: zeros among the ternary weights, in [0, 1]; NaN without any."""
+        zeros = sum(layer.n_zeros for layer in self.layers)
+        return _ratio(zeros, sum(layer.n_weights for layer in self.layers))
+
+    @property
+    def gain(self) -> float:
+        """CR_G^T: share of all bits that is saved; negative when the network grew."""
+        return 1 - self.bits / self.bits_before
+
+    @property
+    def gain_quantized(self) -> float:
+        """CR_G^Q: the same over the ternary tensors alone; NaN without any."""
+        after = sum(layer.bits for layer in self.layers)
+        return 1 - _ratio(after, sum(layer.bits_before for layer in self.layers))
+
+
+def cost(network: nn.Module, profile: Literal["honest", "slides"] = "honest") -> Cost:
+    """Count the bits of a network whose ternary layers are found by their values.
+
+    Parameters
+    ----------
+    network : Module
+        With or without parametrizations.
+    profile : {"honest", "slides"}
+        "honest" takes for each tensor the smallest encoding of `ENCODINGS`, and counts the
+        statistics of batch normalization. "slides" is the published rule: 34 bits a non-zero
+        weight, and parameters only.
+
+    Returns
+    -------
+    cost : Cost
+
+    References
+    ----------
+    .. [1] Vindas, Y., Guépié, B. K., Almar, M., Roux, E., Delachartre, P. (2023). Trained pruned
+       ternary quantization. Its compression rate CR and sparsity rate SRQW.
+    """
+    if profile not in {"honest", "slides"}:
+        raise SettingsError(
+            f"cost: profile is '{profile}'; expected 'honest' or 'slides'. Leave it out for "
+            "'honest'."
+        )
+    layers, hidden = [], set()
+    for name, weight in ternary_weights(network).items():
+        layers.append(_layer_cost(name, weight, profile))
+        hidden.add(name)
+    kept = _full_precision(network, hidden, with_buffers=profile == "honest")
+    return Cost(tuple(layers), _FLOAT_BITS * kept)
+
+
+def ternary_weights(network: nn.Module) -> dict[str, Tensor]:
+    """The weights, by layer, that take at most one positive and one negative value beside 0."""
+    found = {}
+    for name, layer in weighted_layers(network).items():
+        weight = layer.weight
+        assert isinstance(weight, Tensor)
+        weight = weight.detach()
+        if weight.numel() >= _SMALLEST and _is_ternary(weight):
+            found[name] = weight
+    return found
+
+
+def _is_ternary(weight: Tensor) -> bool:
+    """At most one value on each side of 0."""
+    sides = (weight[weight > 0], weight[weight < 0])
+    return all(side.numel() == 0 or bool(side.max() == side.min()) for side in sides)
+
+
+def _layer_cost(name: str, weight: Tensor, profile: str) -> LayerCost:
+    """Size of one ternary tensor by the rule of the profile."""
+    n_weights, n_kept = weight.numel(), int(torch.count_nonzero(weight))
+    if profile == "slides":
+        encoding, bits = "published coordinates", 34 * n_kept
+    else:
+        bits, encoding = min((size(n_weights, n_kept), key) for key, size in ENCODINGS.items())
+    return LayerCost(name, n_weights, n_weights - n_kept, encoding, bits + _SCALE_BITS)
+
+
+def _full_precision(network: nn.Module, ternary: set[str], with_buffers: bool) -> int:
+    """How many numbers stay in full precision."""
+    weights = {f"{name}.weight" for name in ternary}
+    latent = {f"{name}.parametrizations.weight" for name in ternary}
+    numbers = sum(
+        parameter.numel()
+        for name, parameter in network.named_parameters()
+        if name not in weights and not any(name.startswith(f"{start}.") for start in latent)
+    )
+    if with_buffers:
+        numbers += sum(
+            module.running_mean.numel() + module.running_var.numel()
+            for module in network.modules()
+            if isinstance(module, nn.modules.batchnorm._BatchNorm)
+            and module.running_mean is not None
+            and module.running_var is not None
+        )
+    return numbers
+
+
+def _ratio(part: int, whole: int) -> float:
+    """Part of a whole; NaN of nothing."""
+    return part / whole if whole else float("nan")

@@ -1,0 +1,103 @@
+"""The manifest of an exported model: what it is, what it needs, and the sum of each file."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+import safetensors.torch
+from pydantic import Field
+from torch import nn
+
+from emboscope.errors import DataError
+from emboscope.settings import Settings
+
+FORMAT_VERSION = 1
+NOTICE = (
+    "Research use only. Not a medical device. Not for diagnosis, monitoring or treatment "
+    "decisions. Not evaluated by FDA or under MDR."
+)
+_PACKAGES = ("emboscope", "numpy", "onnx", "onnxruntime", "torch")
+
+
+class Input(Settings):
+    """One input of an exported model: a view, without the batch axis."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str = "float32"
+
+
+class Manifest(Settings):
+    """What stands in `manifest.json`."""
+
+    format_version: int = FORMAT_VERSION
+    classes: tuple[str, ...]
+    front_end: dict[str, object] | None = None  # settings that make the views from a waveform
+    inputs: tuple[Input, ...]
+    target: str
+    files: dict[str, str]  # name: sha256
+    source_weights_sha256: str
+    metrics: dict[str, object] = Field(default_factory=dict)
+    versions: dict[str, str] = Field(default_factory=dict)
+    notice: str = NOTICE
+
+
+def weights_sha256(network: nn.Module) -> str:
+    """The sum of a network's state dict, as safetensors writes it."""
+    tensors = {name: tensor.cpu().contiguous() for name, tensor in network.state_dict().items()}
+    return hashlib.sha256(safetensors.torch.save(tensors)).hexdigest()
+
+
+def package_versions() -> dict[str, str]:
+    """Versions of what made the file."""
+    return {name: version(name) for name in _PACKAGES}
+
+
+def write_manifest(folder: Path, manifest: Manifest, files: Sequence[str]) -> Manifest:
+    """Write `manifest.json` beside the named files, with their sums and our versions."""
+    sums = {name: _sha256(folder / name) for name in files}
+    whole = manifest.model_copy(update={"files": sums, "versions": package_versions()})
+    write_json(folder / "manifest.json", whole.model_dump(mode="json"))
+    return whole
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read `manifest.json` and check the sum of every file that it names.
+
+    Raises
+    ------
+    DataError
+        If it is missing, of an unknown format version, or a file is not what was exported.
+    """
+    path = folder / "manifest.json"
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(f"manifest '{path}': not readable ({error}). Export again.") from error
+    found = values.get("format_version") if isinstance(values, dict) else None
+    if found != FORMAT_VERSION:
+        raise DataError(
+            f"manifest '{path}': format_version is {found}; expected {FORMAT_VERSION}. Export "
+            "again with this version."
+        )
+    manifest = Manifest.parse(values, where="manifest")
+    for name, expected in manifest.files.items():
+        file = folder / name
+        if not file.is_file() or _sha256(file) != expected:
+            raise DataError(
+                f"'{file}': missing or changed; expected the sum that stands in the manifest. "
+                "Export again."
+            )
+    return manifest
+
+
+def write_json(path: Path, values: Mapping[str, object]) -> None:
+    """Write a JSON file that a person can read."""
+    path.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+
+
+def _sha256(path: Path) -> str:
+    """Sum of a file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -1,0 +1,130 @@
+"""What all encoders share: their settings, their heads, what each says of itself."""
+
+from typing import ClassVar, Literal
+
+import torch
+from pydantic import Field, PositiveInt
+from torch import Tensor, nn
+
+from emboscope.errors import DataError
+from emboscope.settings import Settings
+
+Profile = Literal["corrected", "paper", "released"]
+EncoderName = Literal["cnn2d", "cnn1d_transformer", "cnn2d_compact", "cnn1d_compact"]
+
+
+class TransformerSettings(Settings):
+    """Sizes of the 1-D CNN-Transformer. The defaults are those published for the EEG."""
+
+    width: PositiveInt = 64
+    n_heads: PositiveInt = 4
+    hidden: PositiveInt = 8
+    n_layers: PositiveInt = 4
+    n_conv: PositiveInt = 2  # times that the shared convolution is applied
+    projection: PositiveInt = 4  # of the head
+    dropout: float = Field(default=0.3, ge=0, lt=1)
+
+
+PTB = TransformerSettings(
+    width=128, n_heads=8, hidden=64, n_layers=8, n_conv=4, projection=10, dropout=0.1
+)
+HITS = PTB  # by the published count, with two input channels
+
+
+class NetworkSettings(Settings):
+    """How a network is built. Every default stands here and nowhere else."""
+
+    profile: Profile = "corrected"
+    dropout: float = Field(default=0.2, ge=0, lt=1)  # of the linear heads
+    n_filters: PositiveInt = 64  # of the first block of cnn2d
+    compact_width: PositiveInt = 24  # filters of the first block of the compact encoders
+    transformer: TransformerSettings = TransformerSettings()
+    members: tuple[EncoderName, ...] = ("cnn1d_compact", "cnn2d_compact")  # of a fusion
+
+
+class Encoder(nn.Module):
+    """A view in, features (batch, n_features) out. Built from the shape of a sample and settings.
+
+    Attributes
+    ----------
+    view : str
+        Which view it reads.
+    learning_rate : float
+        Peak rate of AdamW that suits it.
+    n_features : int
+        Length of its output.
+    """
+
+    view: ClassVar[str]
+    learning_rate: ClassVar[float]
+    n_features: int
+
+    def __init__(self, shape: tuple[int, ...], settings: NetworkSettings | None = None) -> None:
+        super().__init__()
+        self.shape = tuple(shape)
+        self.settings = settings or NetworkSettings()
+
+    def head(self, n_classes: int) -> nn.Module:
+        """The classifier that belongs on its features."""
+        settings = self.settings
+        return LinearHead(self.n_features, n_classes, settings.dropout, settings.profile)
+
+    def check_shape(self, n_axes: int, least: int) -> None:
+        """Refuse a view of another number of axes, or too small."""
+        if len(self.shape) != n_axes or min(self.shape[1:]) < least:
+            axes = "(n_channels, n_times)" if n_axes == 2 else "(n_channels, n_freqs, n_frames)"
+            raise DataError(
+                f"{self.view}: a view of shape {self.shape}; expected {axes}, sides of at least "
+                f"{least}. Choose another model or a longer segment."
+            )
+
+
+class Network(nn.Module):
+    """Views in, logits or log-probabilities (batch, class) out; made of members trained alike."""
+
+    def member_logits(self, views: dict[str, Tensor]) -> list[Tensor]:
+        """Logits (batch, class) that are trained: the network's own."""
+        return [self(views)]
+
+
+class LinearHead(nn.Module):
+    """Dropout and a linear layer; `released` drops logits instead, as the published code does."""
+
+    def __init__(self, n_features: int, n_classes: int, dropout: float, profile: Profile) -> None:
+        super().__init__()
+        self.linear = nn.Linear(n_features, n_classes)
+        self.before = nn.Dropout(0.0 if profile == "released" else dropout)
+        self.after = nn.Dropout(dropout if profile == "released" else 0.0)
+
+    def forward(self, features: Tensor) -> Tensor:
+        return self.after(self.linear(self.before(features)))  # (batch, class)
+
+
+def projection_head(n_features: int, projection: int, n_classes: int) -> nn.Sequential:
+    """LayerNorm, Linear, LayerNorm, Linear, without an activation, as published."""
+    return nn.Sequential(
+        nn.LayerNorm(n_features),
+        nn.Linear(n_features, projection),
+        nn.LayerNorm(projection),
+        nn.Linear(projection, n_classes),
+    )
+
+
+class Standardize(nn.Module):
+    """Subtract the mean, divide by the standard deviation of the training part."""
+
+    mean: Tensor
+    sd: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(()))
+        self.register_buffer("sd", torch.ones(()))
+
+    def fit(self, values: Tensor) -> None:
+        """Take the statistics of all values of a view."""
+        self.mean.copy_(values.mean(dtype=torch.float64))
+        self.sd.copy_(values.double().std().clamp(min=1e-9))
+
+    def forward(self, values: Tensor) -> Tensor:
+        return (values - self.mean) / self.sd  # as it was

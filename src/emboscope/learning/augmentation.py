@@ -1,0 +1,29 @@
+"""Changes of a waveform that leave its class alone; the other views are then made of it."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from emboscope.registry import Registry
+
+AUGMENTATIONS: Registry[Callable[[Tensor], Tensor]] = Registry("augmentation")
+
+
+def flip_sign(waveform: Tensor) -> Tensor:
+    """Half of the rows times −1: polarity, or half a turn of the phase of I and Q."""
+    sign = torch.randint(0, 2, (len(waveform), 1, 1), device=waveform.device) * 2 - 1
+    return waveform * sign
+
+
+def reverse_time(waveform: Tensor) -> Tensor:
+    """Half of the rows backwards; Q is negated too, so that frequencies keep their sign."""
+    backwards = waveform.flip(-1)
+    if waveform.shape[1] == 2:
+        backwards = backwards * torch.tensor([[1.0], [-1.0]], device=waveform.device)
+    chosen = torch.rand(len(waveform), 1, 1, device=waveform.device) < 0.5
+    return torch.where(chosen, backwards, waveform)
+
+
+AUGMENTATIONS["flip_sign"] = flip_sign
+AUGMENTATIONS["reverse_time"] = reverse_time

@@ -1,0 +1,143 @@
+"""Weights and the state of training on disk: written aside, flushed, renamed; never pickled."""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from emboscope.errors import DataError
+
+FORMAT_VERSION = 1
+_STATE = "checkpoint.safetensors"
+_SUMMARY = "checkpoint.json"
+
+
+@dataclass(frozen=True)
+class Progressed:
+    """How far a training had come.
+
+    Attributes
+    ----------
+    epoch : int
+        Epochs that are done.
+    fingerprint : str
+        Of the settings, the seed and the data; training goes on only where it agrees.
+    history : list of dict
+        One entry an epoch.
+    """
+
+    epoch: int
+    fingerprint: str
+    history: list[dict[str, float]]
+
+
+def write_atomic(path: Path, content: bytes) -> None:
+    """Write aside, flush to the disk, rename: a reader sees the old file or the new one."""
+    aside = path.with_name(path.name + ".part")
+    with aside.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(aside, path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def save_weights(path: Path, network: nn.Module) -> None:
+    """Write the state of a network as safetensors."""
+    write_atomic(path, save(_plain(network.state_dict())))
+
+
+def load_weights(path: Path, network: nn.Module) -> None:
+    """Read the state of a network that was built alike.
+
+    Raises
+    ------
+    DataError
+        If the file is missing, unreadable, or of another network.
+    """
+    tensors, _ = _read(path)
+    _load_network(path, network, tensors)
+
+
+def save_checkpoint(
+    folder: Path, network: nn.Module, optimizer: Optimizer, progressed: Progressed
+) -> None:
+    """Write network and optimizer to `checkpoint.safetensors`, with all that resuming needs.
+
+    `checkpoint.json` repeats epoch and history for people; only the first file is read back, so
+    that a kill between the two does no harm.
+    """
+    tensors = {f"network.{name}": value for name, value in network.state_dict().items()}
+    for index, state in optimizer.state_dict()["state"].items():
+        for key, value in state.items():
+            tensors[f"optimizer.{index}.{key}"] = value
+    summary = json.dumps({"format_version": FORMAT_VERSION, **vars(progressed)})
+    folder.mkdir(parents=True, exist_ok=True)
+    write_atomic(folder / _STATE, save(_plain(tensors), {"progressed": summary}))
+    write_atomic(folder / _SUMMARY, summary.encode())
+
+
+def load_checkpoint(folder: Path, network: nn.Module, optimizer: Optimizer) -> Progressed | None:
+    """Bring network and optimizer to where they were; None where there is no checkpoint."""
+    path = folder / _STATE
+    if not path.exists():
+        return None
+    tensors, metadata = _read(path)
+    summary = json.loads(metadata.get("progressed", "{}"))
+    if summary.pop("format_version", None) != FORMAT_VERSION:
+        raise DataError(
+            f"checkpoint '{path}': unknown format; expected version {FORMAT_VERSION}. Delete it "
+            "and train again."
+        )
+    prefix = "network."
+    own = {name.removeprefix(prefix): tensors[name] for name in tensors if name.startswith(prefix)}
+    _load_network(path, network, own)
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, value in tensors.items():
+        if name.startswith("optimizer."):
+            _, index, key = name.split(".")
+            state.setdefault(int(index), {})[key] = value
+    groups = optimizer.state_dict()["param_groups"]
+    optimizer.load_state_dict({"state": state, "param_groups": groups})
+    return Progressed(**summary)
+
+
+def remove_checkpoint(folder: Path) -> None:
+    """Delete what only an unfinished training needs."""
+    for name in (_STATE, _SUMMARY):
+        (folder / name).unlink(missing_ok=True)
+
+
+def _plain(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """On the CPU, contiguous."""
+    return {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+
+
+def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """All tensors and the metadata of a file."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            names = file.keys()
+            return {name: file.get_tensor(name) for name in names}, file.metadata() or {}
+    except (OSError, SafetensorError) as error:
+        raise DataError(f"weights '{path}': unreadable ({error}). Train again.") from error
+
+
+def _load_network(path: Path, network: nn.Module, tensors: dict[str, Tensor]) -> None:
+    """All tensors of the network, none missing, none left over."""
+    try:
+        network.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise DataError(
+            f"weights '{path}': of another network; expected the one in the settings. Train again."
+        ) from error

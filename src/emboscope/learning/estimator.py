@@ -1,0 +1,278 @@
+"""Classifiers of views with the interface of scikit-learn."""
+
+import json
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils.validation import check_is_fitted
+from torch import Tensor
+
+from emboscope.errors import DataError
+from emboscope.evaluation.protocol import hold_out
+from emboscope.learning.architecture import Network, NetworkSettings
+from emboscope.learning.checkpoint import load_weights, save_weights, write_atomic
+from emboscope.learning.front_end import TorchFrontEnd
+from emboscope.learning.loop import Rows, Task, TrainSettings, fit_network, read_members
+from emboscope.learning.models import EncoderClassifier, build_network, views_of
+from emboscope.progress import Progress, silent
+from emboscope.representations.front_end import FrontEnd
+
+FORMAT_VERSION = 1
+_WEIGHTS = "weights.safetensors"
+_NETWORK = "network.json"
+
+
+class SignalClassifier(ClassifierMixin, BaseEstimator):
+    """A network on one or more views of a signal.
+
+    Parameters
+    ----------
+    model : str
+        A name in `emboscope.learning.models.MODELS`.
+    front_end : FrontEnd, optional
+        Makes the views that are missing of `waveform`, and lets the training part be augmented.
+    network : NetworkSettings, optional
+    training : TrainSettings, optional
+    random_state : int
+        Of the initial weights, the order of the rows and all that is random.
+    device : str
+        `auto`, `cpu`, `cuda` or `mps`.
+
+    Attributes
+    ----------
+    network_ : nn.Module
+        Takes the dict of view tensors, gives logits or log-probabilities (batch, class).
+    classes_ : ndarray of int
+        The classes of `y`, in order.
+    shapes_ : dict
+        Shape of one sample by view.
+    history_ : list of dict
+        One entry an epoch: losses, and the MCC of the validation part.
+
+    References
+    ----------
+    .. [1] Vindas, Y., Guépié, B. K., Almar, M., Roux, E., Delachartre, P. (2022). An hybrid
+       CNN-Transformer model based on multi-feature extraction and attention fusion mechanism for
+       cerebral emboli classification. Machine Learning for Healthcare.
+    """
+
+    network_: Network
+    classes_: np.ndarray
+    shapes_: dict[str, tuple[int, ...]]
+    history_: list[dict[str, float]]
+
+    def __init__(
+        self,
+        model: str = "hybrid_late",
+        front_end: FrontEnd | None = None,
+        network: NetworkSettings | None = None,
+        training: TrainSettings | None = None,
+        random_state: int = 0,
+        device: str = "auto",
+    ) -> None:
+        self.model = model
+        self.front_end = front_end
+        self.network = network
+        self.training = training
+        self.random_state = random_state
+        self.device = device
+
+    def fit(
+        self,
+        views: dict[str, np.ndarray],
+        y: np.ndarray,
+        groups: np.ndarray | None = None,
+        validation: np.ndarray | None = None,
+        checkpoint: Path | None = None,
+        progress: Progress = silent,
+    ) -> Self:
+        """Train on the labelled rows.
+
+        Parameters
+        ----------
+        views : dict of ndarray
+            waveform (n_samples, n_channels, n_times), spectrogram (n_samples, n_channels, n_freqs,
+            n_frames); those that the model reads.
+        y : ndarray of int, shape (n_samples,)
+            −1 is unlabelled and left out.
+        groups : ndarray, shape (n_samples,), optional
+            Patients or recordings: 15 % of the rows, of whole groups, then validate.
+        validation : ndarray of int, optional
+            The rows that validate, where they are chosen already.
+        checkpoint : Path, optional
+            Folder in which each epoch is kept, and from which training goes on.
+        """
+        views, y = self._views(views), np.asarray(y)
+        train, validating = _parts(y, groups, validation, self.random_state)
+        self.classes_ = np.unique(y[train])
+        if len(self.classes_) < 2:
+            raise DataError(
+                f"labels: {len(self.classes_)} class in the training part; expected at least 2. "
+                "Label more rows."
+            )
+        validating = validating[np.isin(y[validating], self.classes_)]
+        self.shapes_ = {name: view.shape[1:] for name, view in views.items()}
+        self._build()
+        names, twin = views_of(self.network_), self._twin()
+        codes = np.searchsorted(self.classes_, y)
+        task = Task(
+            self.network_,
+            _rows(views, codes, train, names if twin is None else ("waveform",)),
+            _rows(views, codes, validating, names),
+            len(self.classes_),
+            twin,
+            self.random_state,
+        )
+        _standardize(self.network_, views, train)
+        settings = self.training or TrainSettings()
+        self.history_ = fit_network(task, settings, checkpoint, self.device, progress)
+        return self
+
+    def predict_proba(self, views: dict[str, np.ndarray]) -> np.ndarray:
+        """Probability of each class of `classes_`, shape (n_samples, n_classes)."""
+        return np.exp(self.log_proba(views))
+
+    def predict(self, views: dict[str, np.ndarray]) -> np.ndarray:
+        """The likeliest class of each row."""
+        return self.classes_[self.log_proba(views).argmax(axis=1)]
+
+    def log_proba(self, views: dict[str, np.ndarray]) -> np.ndarray:
+        """Log-probability of each class, shape (n_samples, n_classes)."""
+        check_is_fitted(self, "network_")
+        tensors = _tensors(self._views(views), views_of(self.network_))
+        self.network_.eval()
+        n_samples = len(next(iter(tensors.values())))
+        with torch.no_grad():
+            parts = [
+                self.network_({name: view[rows] for name, view in tensors.items()})
+                for rows in torch.arange(n_samples).split(512)
+            ]
+        return torch.cat(parts).log_softmax(dim=1).numpy()
+
+    def member_proba(self, views: dict[str, np.ndarray]) -> np.ndarray:
+        """Probabilities by each member of a fusion, shape (n_samples, n_members, n_classes)."""
+        check_is_fitted(self, "network_")
+        tensors = _tensors(self._views(views), views_of(self.network_))
+        return read_members(self.network_, tensors).softmax(dim=2).numpy()
+
+    def save(self, folder: Path) -> None:
+        """Write `weights.safetensors` and `network.json`, from which `load` builds it again."""
+        check_is_fitted(self, "network_")
+        folder.mkdir(parents=True, exist_ok=True)
+        save_weights(folder / _WEIGHTS, self.network_)
+        summary = {
+            "format_version": FORMAT_VERSION,
+            "model": self.model,
+            "classes": self.classes_.tolist(),
+            "shapes": {name: list(shape) for name, shape in self.shapes_.items()},
+            "network": (self.network or NetworkSettings()).model_dump(mode="json"),
+            "training": (self.training or TrainSettings()).model_dump(mode="json"),
+            "front_end": self.front_end and self.front_end.model_dump(mode="json"),
+            "random_state": self.random_state,
+            "history": self.history_,
+        }
+        write_atomic(folder / _NETWORK, json.dumps(summary).encode())
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """A classifier that was saved.
+
+        Raises
+        ------
+        DataError
+            If a file is missing, unreadable or of another version.
+        """
+        path = folder / _NETWORK
+        try:
+            summary = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise DataError(f"model '{path}': unreadable ({error}). Train it first.") from error
+        if summary.get("format_version") != FORMAT_VERSION:
+            raise DataError(
+                f"model '{path}': format {summary.get('format_version')}; expected "
+                f"{FORMAT_VERSION}. Train again with this version."
+            )
+        front_end = summary["front_end"]
+        classifier = cls(
+            summary["model"],
+            front_end and FrontEnd.parse(front_end, "front_end"),
+            NetworkSettings.parse(summary["network"], "network"),
+            TrainSettings.parse(summary["training"], "training"),
+            summary["random_state"],
+        )
+        classifier.classes_ = np.array(summary["classes"])
+        classifier.shapes_ = {name: tuple(shape) for name, shape in summary["shapes"].items()}
+        classifier.history_ = summary["history"]
+        classifier._build()
+        load_weights(folder / _WEIGHTS, classifier.network_)
+        classifier.network_.eval()
+        return classifier
+
+    def _build(self) -> None:
+        """The untrained network."""
+        self.network_ = build_network(
+            self.model, self.shapes_, len(self.classes_), self.network, self.random_state
+        )
+
+    def _views(self, views: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """All views, as float32, finite, of one length."""
+        if self.front_end is not None:
+            views = self.front_end.complete(views)
+        views = {name: np.ascontiguousarray(view, np.float32) for name, view in views.items()}
+        lengths = {len(view) for view in views.values()}
+        if len(lengths) != 1 or not min(lengths):
+            raise DataError(
+                f"views: {sorted(lengths)} rows; expected one number of rows, at least 1, in every "
+                "view. Compute all views of the same segments."
+            )
+        for name, view in views.items():
+            if not np.isfinite(view).all():
+                raise DataError(
+                    f"view '{name}': not finite; expected finite values. Mend the rows."
+                )
+        return views
+
+    def _twin(self) -> TorchFrontEnd | None:
+        """The front end in torch, where it can make all views of the waveform."""
+        if self.front_end is None or not self.front_end.follows_waveform:
+            return None
+        return TorchFrontEnd(self.front_end)
+
+
+def _parts(
+    y: np.ndarray, groups: np.ndarray | None, validation: np.ndarray | None, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Labelled rows that train, and those that validate."""
+    if validation is None:
+        return hold_out(y, groups, seed)
+    labelled = np.flatnonzero(y >= 0)
+    validating = np.isin(labelled, validation)
+    return labelled[~validating], labelled[validating]
+
+
+def _tensors(views: dict[str, np.ndarray], names: tuple[str, ...]) -> dict[str, Tensor]:
+    """Those views that the network reads."""
+    missing = [name for name in names if name not in views]
+    if missing:
+        raise DataError(
+            f"views: no '{missing[0]}'; expected {', '.join(names)}. Compute it with the front end."
+        )
+    return {name: torch.from_numpy(views[name]) for name in names}
+
+
+def _rows(
+    views: dict[str, np.ndarray], codes: np.ndarray, rows: np.ndarray, names: tuple[str, ...]
+) -> Rows:
+    """Tensors of some rows."""
+    tensors = _tensors({name: view[rows] for name, view in views.items()}, names)
+    return Rows(tensors, torch.from_numpy(codes[rows].astype(np.int64)))
+
+
+def _standardize(network: Network, views: dict[str, np.ndarray], rows: np.ndarray) -> None:
+    """Give each member the statistics of the training part of its view."""
+    for part in network.modules():
+        if isinstance(part, EncoderClassifier):
+            part.standardize.fit(torch.from_numpy(views[part.view][rows]))

@@ -1,0 +1,187 @@
+"""Read the test parts of a run once: figures with intervals, and a baseline on the same folds."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from sklearn.ensemble import HistGradientBoostingClassifier
+
+from emboscope.datasets.dataset import Dataset
+from emboscope.errors import DataError
+from emboscope.evaluation.metrics import confusion_matrix, scores
+from emboscope.evaluation.protocol import LEAKAGE_NOTE
+from emboscope.evaluation.statistics import Estimate, corrected_t, paired_difference
+from emboscope.learning.estimator import SignalClassifier
+from emboscope.progress import Progress, silent
+from emboscope.representations.handcrafted import handcrafted_features
+from emboscope.workflows.files import FORMAT_VERSION, NOTICE, read_json, write_json
+from emboscope.workflows.train import data_hash, fold_folder, read_run, run_folds
+
+BASELINE = "gradient_boosting"
+
+
+@dataclass(frozen=True)
+class EvaluateResult:
+    """Figures of a run on its test parts.
+
+    Attributes
+    ----------
+    data, split, model : str
+    note : str
+        What every table has to say of this split.
+    scores : dict of model to dict of metric to Estimate
+        Of the model and of the baseline.
+    difference : Estimate
+        MCC of the model less that of the baseline, fold by fold.
+    confusion : tuple of tuple of int
+        Of the model, summed over the folds; rows are true.
+    classes : tuple of str
+    stored : bool
+        Whether the figures were there already.
+    """
+
+    data: str
+    split: str
+    model: str
+    note: str
+    scores: Mapping[str, Mapping[str, Estimate]]
+    difference: Estimate
+    confusion: tuple[tuple[int, ...], ...]
+    classes: tuple[str, ...]
+    stored: bool
+
+
+def evaluate(run: Path, data: Dataset | None, progress: Progress = silent) -> EvaluateResult:
+    """Evaluate each fold's model on its test part.
+
+    Parameters
+    ----------
+    run : Path
+        A finished run.
+    data : Dataset, optional
+        What it was trained on; not needed where the figures are stored.
+
+    Raises
+    ------
+    DataError
+        If the data is not what the run was trained on.
+    """
+    settings, request = read_run(run)
+    if (run / "metrics.json").is_file():
+        return _stored(read_json(run / "metrics.json"))
+    if data is None or data_hash(data) != request["data_hash"]:
+        raise DataError(f"run '{run}': trained on other data than this. Name the same data set.")
+    parts = run_folds(data, settings)
+    predicted = {settings.model: np.full(len(data.y), -1), BASELINE: np.full(len(data.y), -1)}
+    features = handcrafted_features(data.front_end.signal_of(data.views["waveform"]), data.sfreq)
+    for index, fold in enumerate(parts):
+        classifier = SignalClassifier.load(fold_folder(run, index))
+        views = {name: view[fold.test] for name, view in data.views.items()}
+        predicted[settings.model][fold.test] = classifier.predict(views)
+        known = np.concatenate([fold.train, fold.validation])
+        baseline = HistGradientBoostingClassifier(random_state=0)
+        baseline.fit(features[known], data.y[known])
+        predicted[BASELINE][fold.test] = baseline.predict(features[fold.test])
+        progress("evaluating folds", index + 1, len(parts))
+    tests = [fold.test for fold in parts]
+    result = _figures(data, settings.split, predicted, tests, len(parts))
+    np.savez(
+        run / "predictions.npz",
+        truth=data.y,
+        model=predicted[settings.model],
+        baseline=predicted[BASELINE],
+    )
+    write_json(run / "metrics.json", _content(result, settings.seed, len(parts)))
+    return result
+
+
+def _figures(
+    data: Dataset,
+    split: str,
+    predicted: dict[str, np.ndarray],
+    tests: list[np.ndarray],
+    n_folds: int,
+) -> EvaluateResult:
+    share = 1 / (n_folds - 1)
+    values = {
+        name: [scores(data.y[rows], own[rows]) for rows in tests] for name, own in predicted.items()
+    }
+    estimates = {
+        name: {
+            metric: corrected_t(np.array([fold[metric] for fold in own]), share)
+            for metric in own[0]
+        }
+        for name, own in values.items()
+    }
+    model = next(iter(predicted))
+    rows = np.concatenate(tests)
+    matrix = confusion_matrix(data.y[rows], predicted[model][rows], len(data.classes))
+    return EvaluateResult(
+        data=data.name,
+        split=split,
+        model=model,
+        note=LEAKAGE_NOTE if split == "row" else "",
+        scores=estimates,
+        difference=paired_difference(
+            np.array(estimates[model]["mcc"].values),
+            np.array(estimates[BASELINE]["mcc"].values),
+            share,
+        ),
+        confusion=tuple(tuple(int(n) for n in row) for row in matrix),
+        classes=data.classes,
+        stored=False,
+    )
+
+
+def _plain(estimate: Estimate) -> dict:
+    return {
+        "mean": estimate.mean,
+        "interval": list(estimate.interval),
+        "method": estimate.method,
+        "values": list(estimate.values),
+    }
+
+
+def _content(result: EvaluateResult, seed: int, n_folds: int) -> dict:
+    """`metrics.json`."""
+    return {
+        "format_version": FORMAT_VERSION,
+        "notice": NOTICE,
+        "data": result.data,
+        "split": result.split,
+        "note": result.note,
+        "model": result.model,
+        "folds": n_folds,
+        "seed": seed,
+        "threads": int(os.environ.get("OMP_NUM_THREADS", os.cpu_count() or 1)),
+        "classes": list(result.classes),
+        "scores": {name: _plain(each) for name, each in result.scores[result.model].items()},
+        "baseline": {name: _plain(each) for name, each in result.scores[BASELINE].items()},
+        "mcc_difference": _plain(result.difference),
+        "confusion": [list(row) for row in result.confusion],
+    }
+
+
+def _stored(content: dict) -> EvaluateResult:
+    """Figures that were written before."""
+
+    def estimate(plain: dict) -> Estimate:
+        low, high = plain["interval"]
+        return Estimate(plain["mean"], (low, high), plain["method"], tuple(plain["values"]))
+
+    return EvaluateResult(
+        data=content["data"],
+        split=content["split"],
+        model=content["model"],
+        note=content["note"],
+        scores={
+            content["model"]: {name: estimate(each) for name, each in content["scores"].items()},
+            BASELINE: {name: estimate(each) for name, each in content["baseline"].items()},
+        },
+        difference=estimate(content["mcc_difference"]),
+        confusion=tuple(tuple(row) for row in content["confusion"]),
+        classes=tuple(content["classes"]),
+        stored=True,
+    )

@@ -1,0 +1,141 @@
+"""What the commands on models share: data by name, settings from file and line, folds of a run."""
+
+import os
+import shutil
+from pathlib import Path
+
+from emboscope.datasets import OwnFile, load_dataset
+from emboscope.datasets.dataset import DATASETS, Dataset
+from emboscope.errors import DataError, SettingsError
+from emboscope.learning.architecture import NetworkSettings
+from emboscope.learning.loop import TrainSettings
+from emboscope.progress import Progress, silent
+from emboscope.settings import read_toml
+from emboscope.workflows.compress import compress_model, compression_summary
+from emboscope.workflows.deploy import deploy_model
+from emboscope.workflows.evaluate import evaluate
+from emboscope.workflows.files import prepare_folder, read_json, write_json
+from emboscope.workflows.train import (
+    RunSettings,
+    data_hash,
+    fold_folder,
+    read_run,
+    run_folds,
+    train,
+)
+
+__all__ = [
+    "compress_run", "evaluate", "export_fold", "load", "run_data", "run_settings", "set_threads",
+    "train",
+]  # fmt: skip
+
+Own = tuple[float | None, str | None, str | None]
+
+
+def set_threads(threads: int | None) -> None:
+    """Compute with so many threads; all cores without."""
+    import torch
+
+    count = threads or os.cpu_count() or 1
+    os.environ["OMP_NUM_THREADS"] = str(count)
+    torch.set_num_threads(count)
+
+
+def load(
+    name: str,
+    sfreq: float | None,
+    label_column: str | None,
+    group_column: str | None,
+    progress: Progress = silent,
+) -> Dataset:
+    """A data set by its name, or a file by its path."""
+    return load_dataset(name, OwnFile(sfreq, label_column, group_column), progress)
+
+
+def run_data(run: Path, on: str | None, own: Own, progress: Progress = silent) -> Dataset | None:
+    """The data of a run; None where stored figures make it needless."""
+    _, request = read_run(run)
+    name = on or request["data"]
+    if on is None and name not in DATASETS:
+        if (run / "metrics.json").is_file():
+            return None
+        raise DataError(f"run '{run}': trained on a file. Name it with --on.")
+    return load(name, *own, progress)
+
+
+def run_settings(
+    path: Path | None, changes: tuple[str, ...], options: dict[str, object]
+) -> RunSettings:
+    """Defaults, then the file, then the options, then each key=value.
+
+    Raises
+    ------
+    SettingsError
+        For an unknown key, with the nearest known one.
+    """
+    values: dict[str, object] = {**(read_toml(path) if path else {}), **options}
+    parts: dict[str, dict[str, object]] = {"training": {}, "network": {}}
+    for change in changes:
+        key, equals, value = change.partition("=")
+        if not equals:
+            raise SettingsError(f"--set {change}: expected key=value, for example epochs=30.")
+        where = "network" if key in NetworkSettings.model_fields else "training"
+        parts[where][key] = value
+    training = TrainSettings.parse({**_group(values, "training"), **parts["training"]}, "training")
+    network = NetworkSettings.parse({**_group(values, "network"), **parts["network"]}, "network")
+    return RunSettings.parse({**values, "training": training, "network": network}, "settings")
+
+
+def _group(values: dict[str, object], name: str) -> dict[str, object]:
+    found = values.get(name, {})
+    if not isinstance(found, dict):
+        raise SettingsError(f"settings.{name}: expected a table [{name}].")
+    return found
+
+
+def compress_run(
+    run: Path, out: Path, data: Dataset | None, method: str, progress: Progress = silent
+) -> list[dict]:
+    """Compress the model of every fold; the result is a run of its own.
+
+    Raises
+    ------
+    SettingsError
+        If the folder is not empty.
+    """
+    settings, request = read_run(run)
+    if data is None or data_hash(data) != request["data_hash"]:
+        raise DataError(f"run '{run}': trained on other data than this. Name the same data set.")
+    if out.is_dir() and any(out.iterdir()):
+        raise SettingsError(f"run '{out}': the folder is not empty. Choose another.")
+    prepare_folder(out)
+    costs = []
+    parts = run_folds(data, settings)
+    for index, fold in enumerate(parts):
+        rows = (fold.train, fold.validation)
+        folder = fold_folder(out, index)
+        size = compress_model(fold_folder(run, index), folder, data.views, data.y, rows, method)
+        costs.append(compression_summary(size))
+        progress("compressing folds", index + 1, len(parts))
+    shutil.copy(run / "settings.toml", out / "settings.toml")
+    write_json(out / "run.json", {**request, "method": method, "source": run.name})
+    return costs
+
+
+def export_fold(run: Path, out: Path, target: str, fold: int) -> dict[str, object]:
+    """Export one model of a run; what was checked."""
+    _, request = read_run(run)
+    folder = fold_folder(run, fold)
+    if not folder.is_dir():
+        raise SettingsError(f"--fold {fold}: run '{run}' has no such fold. Choose a smaller one.")
+    scores = read_json(run / "metrics.json")["scores"] if (run / "metrics.json").is_file() else {}
+    metrics = {name: each["mean"] for name, each in scores.items()}
+    deploy_model(folder, out, target, classes=request["classes"], metrics=metrics)
+    check = read_json(out / "check.json")
+    return {
+        "model": str(out / "model.onnx"),
+        "kB": round((out / "model.onnx").stat().st_size / 1000, 1),
+        "inputs checked": check["n_inputs"],
+        "largest difference": check["largest_difference"],
+        "tolerance": check["tolerance"],
+    }

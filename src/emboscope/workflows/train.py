@@ -1,0 +1,203 @@
+"""Train one model a fold into a RUN folder; the same command goes on where it was stopped."""
+
+import hashlib
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from emboscope.datasets.dataset import Dataset
+from emboscope.errors import SettingsError
+from emboscope.evaluation.protocol import Fold, folds
+from emboscope.learning.architecture import NetworkSettings
+from emboscope.learning.estimator import SignalClassifier
+from emboscope.learning.loop import TrainSettings
+from emboscope.learning.models import MODELS
+from emboscope.progress import Progress, silent
+from emboscope.settings import Settings, write_toml
+from emboscope.workflows.files import (
+    FORMAT_VERSION,
+    NOTICE,
+    prepare_folder,
+    read_json,
+    versions,
+    write_json,
+    write_text,
+)
+
+
+class RunSettings(Settings):
+    """All that decides the weights of a run, with the data."""
+
+    model: str = "hybrid_late"
+    split: str = "patient"
+    folds: int = 5
+    seed: int = 0
+    network: NetworkSettings = NetworkSettings()
+    training: TrainSettings = TrainSettings()
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """What a run holds; scores are of the validation parts."""
+
+    run: str
+    validation_mcc: tuple[float, ...]
+
+
+def train(
+    data: Dataset,
+    run: Path,
+    settings: RunSettings,
+    force: bool = False,
+    progress: Progress = silent,
+) -> TrainResult:
+    """Train a model on each fold, and write it into the run folder.
+
+    Parameters
+    ----------
+    data : Dataset
+    run : Path
+        A new folder, or that of the same request, which then goes on.
+    settings : RunSettings
+    force : bool
+        Delete a run that is there.
+
+    Raises
+    ------
+    SettingsError
+        If the folder holds another or a finished run, or the split does not fit the data.
+    """
+    MODELS[settings.model]
+    _check_split(data, settings.split)
+    if force and (run / "run.json").is_file():
+        shutil.rmtree(run)
+    request = _request(data, settings)
+    _claim(run, request)
+    parts = run_folds(data, settings)
+    for index, fold in enumerate(parts):
+        folder = fold_folder(run, index)
+        if not (folder / "weights.safetensors").is_file():
+            _train_fold(data, fold, folder, settings, _labelled(progress, index, len(parts)))
+    lines = [
+        {"fold": index, **entry}
+        for index in range(len(parts))
+        for entry in SignalClassifier.load(fold_folder(run, index)).history_
+    ]
+    write_text(run / "metrics.jsonl", "".join(f"{json.dumps(each)}\n" for each in lines))
+    write_toml(run / "settings.toml", settings)
+    write_json(run / "run.json", {**request, "finished": True})
+    last = {entry["fold"]: entry["validation_mcc"] for entry in lines}
+    return TrainResult(str(run), tuple(float(value) for value in last.values()))
+
+
+def run_folds(data: Dataset, settings: RunSettings) -> list[Fold]:
+    """The folds of a run; the same whenever they are asked for."""
+    return folds(data.y, data.groups, settings.split, settings.folds, seed=0)
+
+
+def fold_folder(run: Path, index: int) -> Path:
+    """Where the model of a fold lies."""
+    return run / f"fold-{index:02d}"
+
+
+def read_run(run: Path) -> tuple[RunSettings, dict]:
+    """Settings and request of a finished run.
+
+    Raises
+    ------
+    SettingsError
+        If it is not finished.
+    """
+    request = read_json(run / "run.json")
+    if not request.get("finished"):
+        raise SettingsError(f"run '{run}': not finished. Repeat the training command to go on.")
+    return RunSettings.parse(request["settings"], f"run '{run}'"), request
+
+
+def data_hash(data: Dataset) -> str:
+    """Hash of views, classes and groups."""
+    digest = hashlib.sha256()
+    for name in sorted(data.views):
+        digest.update(name.encode())
+        digest.update(np.ascontiguousarray(data.views[name]).data)
+    digest.update(np.ascontiguousarray(data.y).data)
+    digest.update(np.asarray(data.groups).astype(str).tobytes())
+    return digest.hexdigest()[:16]
+
+
+def _check_split(data: Dataset, split: str) -> None:
+    """Whole patients or recordings, as the data can; rows only when asked for by name."""
+    if split not in {data.group_kind, "row"}:
+        raise SettingsError(
+            f"--split {split}: data set '{data.name}' has no {split}s; expected "
+            f"{data.group_kind} or row."
+        )
+
+
+def _request(data: Dataset, settings: RunSettings) -> dict:
+    return {
+        "format_version": FORMAT_VERSION,
+        "notice": NOTICE,
+        "data": data.name,
+        "data_hash": data_hash(data),
+        "classes": list(data.classes),
+        "settings": settings.model_dump(mode="json"),
+        "versions": versions(),
+        "threads": int(os.environ.get("OMP_NUM_THREADS", os.cpu_count() or 1)),
+        "finished": False,
+    }
+
+
+def _claim(run: Path, request: dict) -> None:
+    """Take a new folder, or go on in one of the same request."""
+    path = run / "run.json"
+    if not path.is_file():
+        if run.is_dir() and any(run.iterdir()):
+            raise SettingsError(f"run '{run}': the folder is not empty. Choose another.")
+        prepare_folder(run)
+        write_json(path, request)
+        return
+    found = read_json(path)
+    if found.get("finished"):
+        raise SettingsError(f"run '{run}': finished already. Pass --force to train it again.")
+    changed = [key for key in ("data_hash", "settings", "versions", "threads")
+               if found.get(key) != request[key]]  # fmt: skip
+    if changed:
+        raise SettingsError(
+            f"run '{run}': begun with other {changed[0]}. Repeat the same command to go on, or "
+            "choose another folder."
+        )
+
+
+def _labelled(progress: Progress, index: int, n_folds: int) -> Progress:
+    """Progress that names the fold."""
+    return lambda what, done, total: progress(f"fold {index + 1}/{n_folds} {what}", done, total)
+
+
+def _train_fold(
+    data: Dataset, fold: Fold, folder: Path, settings: RunSettings, progress: Progress
+) -> None:
+    """Fit on the training part; nothing of the test part is handed over."""
+    rows = np.concatenate([fold.train, fold.validation])
+    classifier = SignalClassifier(
+        settings.model,
+        front_end=data.front_end,
+        network=settings.network,
+        training=settings.training,
+        random_state=settings.seed,
+        device="cpu",
+    )
+    classifier.fit(
+        {name: view[rows] for name, view in data.views.items()},
+        data.y[rows],
+        validation=np.arange(len(fold.train), len(rows)),
+        checkpoint=folder,
+        progress=progress,
+    )
+    classifier.save(folder)
+    for name in ("checkpoint.safetensors", "checkpoint.json"):
+        (folder / name).unlink(missing_ok=True)

@@ -1,0 +1,114 @@
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from emboscope.compression.cost import cost, ternary_weights
+from emboscope.compression.finetune import choose_layers, compress
+from emboscope.errors import DataError, SettingsError
+from emboscope.learning.architecture import NetworkSettings
+from emboscope.learning.estimator import SignalClassifier
+from emboscope.learning.loop import TrainSettings
+from emboscope.learning.models import build_network
+
+SHAPES = {"waveform": (1, 178), "spectrogram": (1, 32, 37)}
+NARROW = NetworkSettings(compact_width=8)
+QUICK = TrainSettings(epochs=3, batch=32, learning_rate=3e-3, weight_decay=0, mixup=0)
+
+
+def planted(rng, n=160):
+    """Two classes: a slow or a fast sine, with noise, as waveform and as a crude image."""
+    y = np.arange(n) % 2
+    time = np.arange(178) / 178
+    phase = rng.uniform(0, 2 * np.pi, (n, 1))
+    signal = np.sin(2 * np.pi * np.where(y, 20, 5)[:, None] * time + phase)
+    signal += 0.3 * rng.standard_normal(signal.shape)
+    image = np.abs(np.fft.fft(signal, 64))[:, :32, None] + 0.1 * rng.random((n, 32, 37))
+    return {"waveform": signal[:, None], "spectrogram": image[:, None]}, y
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    views, y = planted(np.random.default_rng(5))
+    training = TrainSettings(epochs=6, batch=32, mixup=0)
+    return SignalClassifier(network=NARROW, training=training).fit(views, y), views, y
+
+
+def test_of_each_encoder_all_but_the_first_layer_are_chosen():
+    names = choose_layers(build_network("hybrid_late", SHAPES, 2, NARROW))
+    assert names[:3] == [
+        "members.0.encoder.blocks.0.main.0",
+        "members.0.encoder.blocks.0.main.3",
+        "members.0.encoder.blocks.0.shortcut.1",
+    ]
+    assert names[-3:] == [f"members.1.encoder.blocks.{block}.0" for block in (1, 2, 3)]
+    assert not any("stem" in name or "head" in name for name in names)
+
+
+def test_the_published_cnn_has_the_published_number_of_quantized_weights():
+    network = build_network("cnn2d", SHAPES, 2)
+    chosen = [network.get_submodule(name) for name in choose_layers(network)]
+    assert sum(layer.weight.numel() for layer in chosen) == 1_548_288
+
+
+def test_attention_and_head_of_the_transformer_stay_in_full_precision():
+    network = build_network("cnn1d_transformer", SHAPES, 2)
+    names = choose_layers(network)
+    assert "encoder.stem.2" in names
+    assert "encoder.layers.3.linear2" in names
+    assert not any("attn" in name or "head" in name or "stem.0" in name for name in names)
+
+
+def test_compressing_gives_ternary_weights_and_leaves_the_original_alone(fitted):
+    classifier, views, y = fitted
+    before = {name: value.clone() for name, value in classifier.network_.state_dict().items()}
+    told = []
+    small = compress(
+        classifier, views=views, y=y, training=QUICK, progress=lambda *now: told.append(now)
+    )
+    assert list(ternary_weights(small.network_)) == choose_layers(classifier.network_)
+    assert set(small.network_.state_dict()) == set(before)
+    for name, value in classifier.network_.state_dict().items():
+        assert torch.equal(value, before[name])
+    assert told[-1] == ("training", 3, 3)
+    assert cost(small.network_).bits < 0.4 * cost(classifier.network_).bits
+    assert (small.predict(views) == y).mean() > 0.95
+
+
+def test_fine_tuning_moves_weights_other_than_the_quantized_ones_too(fitted):
+    classifier, views, y = fitted
+    small = compress(classifier, views=views, y=y, training=QUICK)
+    key = "members.0.encoder.stem.0.weight"
+    assert not torch.equal(small.network_.state_dict()[key], classifier.network_.state_dict()[key])
+
+
+def test_the_same_seed_compresses_to_the_same_weights(fitted):
+    classifier, views, y = fitted
+    validation = np.arange(0, len(y), 5)
+    first, second = (
+        compress(classifier, views=views, y=y, validation=validation, training=QUICK)
+        for _ in range(2)
+    )
+    for name, value in first.network_.state_dict().items():
+        assert torch.equal(value, second.network_.state_dict()[name])
+
+
+def test_a_compressed_classifier_is_saved_and_loaded_as_any_other(fitted, tmp_path):
+    classifier, views, y = fitted
+    small = compress(classifier, views=views, y=y, training=QUICK)
+    small.save(tmp_path)
+    loaded = SignalClassifier.load(tmp_path)
+    np.testing.assert_array_equal(loaded.predict_proba(views), small.predict_proba(views))
+    assert cost(loaded.network_) == cost(small.network_)
+
+
+def test_refuses_what_cannot_be_compressed(fitted):
+    classifier, views, y = fitted
+    with pytest.raises(SettingsError, match="quantizer 'tqt': unknown"):
+        compress(classifier, "tqt", views=views, y=y)
+    with pytest.raises(DataError, match="class 5 is new"):
+        compress(classifier, views=views, y=np.where(y, 5, 0))
+    bare = SignalClassifier()
+    bare.network_, bare.model = nn.Linear(3, 2), "line"
+    with pytest.raises(SettingsError, match="model 'line' has no layer to quantize"):
+        compress(bare, views=views, y=y)
