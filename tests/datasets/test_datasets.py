@@ -106,6 +106,42 @@ def test_own_csv_with_named_columns(tmp_path, rng):
     assert data.group_kind == "patient"
 
 
+def test_own_csv_may_be_partly_labelled_and_numbered(tmp_path, rng):
+    labels = ["10", "2", "", "-1", "2.0"]
+    rows = [[label, "p", *rng.standard_normal(40).round(3)] for label in labels]
+    path = tmp_path / "x.csv"
+    path.write_text("\ufeff" + "\n".join(";".join(map(str, row)) for row in rows), "utf-8")
+    data = load_dataset(path, OwnFile(100, "1", "2"))
+    assert data.classes == ("2", "10")
+    assert data.y.tolist() == [1, 0, -1, -1, 0]
+    assert data.views["waveform"].shape == (5, 1, 40)
+
+
+def test_csv_row_is_counted_as_in_an_editor(tmp_path):
+    lines = [",".join([*(f"s{n}" for n in range(40)), "label"]), "", ",".join(["1"] * 39 + ["inf"])]
+    (tmp_path / "x.csv").write_text("\n".join(lines) + ",a\n")
+    with pytest.raises(DataError, match="row 3, column 40: 'inf'"):
+        load_dataset(tmp_path / "x.csv", OwnFile(100))
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"X": np.full((4, 40), np.nan)}, r"X\[0, 0, 0\] is nan"),
+        ({"X": np.zeros((4, 40), complex)}, "X of complex128"),
+        ({"y": np.zeros((4, 2))}, r"y of shape \(4, 2\)"),
+        ({"groups": np.zeros(3)}, r"groups \(3,\) for 4 rows"),
+        ({"X": np.zeros((3, 40))}, "and n labels"),
+        ({"sfreq": 0}, "sampling frequency not known"),
+    ],
+)
+def test_unusable_npz(tmp_path, change, text):
+    content = {"X": np.zeros((4, 40)), "y": np.array([0, 1, 0, 1]), "sfreq": 100} | change
+    np.savez(tmp_path / "x.npz", **content)
+    with pytest.raises(DataError, match=text):
+        load_dataset(tmp_path / "x.npz")
+
+
 def test_own_npz(tmp_path, rng):
     np.savez(tmp_path / "x.npz", X=rng.standard_normal((6, 2, 64)), y=[0, 1] * 3, sfreq=250)
     data = load_dataset(tmp_path / "x.npz")
@@ -116,14 +152,21 @@ def test_own_npz(tmp_path, rng):
 @pytest.mark.parametrize(
     ("lines", "options", "text"),
     [
-        (["1,2,a", "1,x,b"], OwnFile(100), "row 2: could not convert"),
+        (["1,2,a", "1,x,b"], OwnFile(100), "row 2, column 2: 'x' is not a number"),
         (["1,2,a", "1,b"], OwnFile(100), "row 2: 2 columns; expected 3"),
         (["1,2,a"], OwnFile(100, "class"), "no column 'class'"),
         (["t,label"], OwnFile(100), "a header and no rows"),
         (["1,2,a", "1,3,b"], OwnFile(), "Pass --sfreq"),
         (["1,2,a", "1,3,b"], OwnFile(100), "at least 32 samples a row"),
         ([",".join(["1"] * 40 + ["a"])] * 2, OwnFile(100), "one class only"),
-        ([",".join(["nan"] * 40 + [c]) for c in "ab"], OwnFile(100), "row 1, column 1: not a"),
+        ([",".join(["1"] * 40 + [""])] * 2, OwnFile(100), "no label; expected two classes"),
+        ([f"{'1,' * 40}{n / 7}" for n in range(30)], OwnFile(100), "30 different labels"),
+        (["", ""], OwnFile(100), "blank lines only"),
+        (
+            [",".join(["nan"] * 40 + [c]) for c in "ab"],
+            OwnFile(100),
+            "row 1, column 1: 'nan' is not a number",
+        ),
     ],
 )
 def test_unusable_csv_is_named_by_row_and_column(tmp_path, lines, options, text):
@@ -134,6 +177,8 @@ def test_unusable_csv_is_named_by_row_and_column(tmp_path, lines, options, text)
 
 
 def test_missing_unknown_and_empty_files(tmp_path):
+    with pytest.raises(DataError, match="a folder; expected a .csv or .npz file"):
+        load_dataset(tmp_path)
     with pytest.raises(DataError, match="no such file or data set"):
         load_dataset(tmp_path / "no.csv")
     (tmp_path / "x.csv").touch()

@@ -126,3 +126,37 @@ def test_mnist_is_read_from_the_data_folder(tmp_path, monkeypatch, rng):
     assert data.views["spectrogram"].shape == (10, 1, 28, 28)
     assert data.groups.tolist() == [0] * 8 + [1] * 2
     assert data.views["spectrogram"].max() <= 1
+
+
+def test_lines_that_end_in_cr_lf_are_the_same_file(tmp_path):
+    text = b"0.1,0\n0.2,1\n" * 1000
+    file = RemoteFile("x.csv", sha256=hashlib.sha256(text).hexdigest(), size=len(text), text=True)
+    (tmp_path / "x.csv").write_bytes(text.replace(b"\n", b"\r\n"))
+    source.check_file(file, tmp_path / "x.csv")
+    (tmp_path / "x.csv").write_bytes(text.replace(b"1", b"3"))
+    with pytest.raises(DataError, match="sha256 is"):
+        source.check_file(file, tmp_path / "x.csv")
+
+
+@pytest.mark.parametrize("name", ["esr", "tcd_dwl"])
+def test_shipped_files_are_what_was_published(name):
+    assert source.verify(name)[0].endswith("as published")
+
+
+def test_wrong_sum_keeps_the_file_that_is_there(catalog, tmp_path):
+    (tmp_path / "y.bin").write_bytes(b"good")
+    catalog(sha256="0" * 64)
+    with pytest.raises(DataError, match="sha256 is"):
+        source.fetch("x")
+    assert [each.name for each in tmp_path.iterdir()] == ["y.bin"]
+
+
+def test_list_tells_where_each_set_is(catalog, tmp_path):
+    catalog()
+    where = {row.name: row.where for row in source.list_datasets()}
+    assert where["esr"] == "in the package"
+    assert where["x"] == "emboscope data fetch x"
+    assert where["ptb"] == "by hand"
+    (tmp_path / "x.bin").touch()
+    assert {row.name: row.where for row in source.list_datasets()}["x"] == str(tmp_path)
+    assert set(where) == set(source.CATALOG)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from emboscope.cli import models, recordings
+from emboscope.cli import models, recordings, tools
 
 app = typer.Typer(
     name="emboscope",
@@ -15,6 +15,7 @@ app = typer.Typer(
 )
 
 COMMANDS = (
+    tools.demo,
     recordings.simulate,
     recordings.scan,
     recordings.score,
@@ -22,9 +23,11 @@ COMMANDS = (
     models.evaluate,
     models.compress,
     models.export,
+    tools.doctor,
 )
 for each in COMMANDS:
     app.command()(each)
+app.add_typer(tools.data, name="data")
 
 
 def _version(wanted: bool) -> None:

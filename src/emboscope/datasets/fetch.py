@@ -33,6 +33,8 @@ class RemoteFile:
         Published sums; those known are checked.
     size : int, optional
         Bytes.
+    text : bool
+        Whether a copy whose lines end in CR LF is the same file.
     """
 
     name: str
@@ -40,6 +42,7 @@ class RemoteFile:
     md5: str = ""
     sha256: str = ""
     size: int | None = None
+    text: bool = False
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,8 @@ class Entry:
         File in the package; nothing has to be fetched then.
     packed : str
         One file that holds all of it and is taken where it lies in the data folder.
+    sha256 : str
+        Of the shipped or packed file.
     by_hand : str
         What the user does where a download needs an account or a tool.
     """
@@ -63,6 +68,7 @@ class Entry:
     remote: tuple[RemoteFile, ...] = ()
     shipped: str = ""
     packed: str = ""
+    sha256: str = ""
     by_hand: str = ""
 
 
@@ -73,9 +79,17 @@ _KAGGLE = (
     "folder"
 )
 CATALOG: Registry[Entry] = Registry("data set")
-CATALOG["esr"] = Entry("Epileptic Seizure Recognition, EEG", "CC BY 4.0", shipped="esr.npz")
+CATALOG["esr"] = Entry(
+    "Epileptic Seizure Recognition, EEG",
+    "CC BY 4.0",
+    shipped="esr.npz",
+    sha256="84e674ba10411ec164b0eaab65f1cf67e6d6c4fd0a6dcd4de035f9c97a896a75",
+)
 CATALOG["tcd_dwl"] = Entry(
-    "Transcranial Doppler with probe taps", "public domain", shipped="tcd_dwl_hits.npz"
+    "Transcranial Doppler with probe taps",
+    "public domain",
+    shipped="tcd_dwl_hits.npz",
+    sha256="a920fb8ff348b5ef681c6b354c9946400c613670a025a8c3b3d1a2368fb32e69",
 )
 CATALOG["mnist"] = Entry(
     "MNIST, handwritten digits",
@@ -90,6 +104,7 @@ CATALOG["mnist"] = Entry(
         )
     ),
     packed="mnist.npz",
+    sha256="06af5dfe73b70e3bc1c36439982b18a8d76803db9b544f6fdf838a37fbb01b64",
 )
 CATALOG["bonn"] = Entry(
     "Bonn EEG, the originals of esr",
@@ -107,11 +122,13 @@ CATALOG["ptb"] = Entry(
             "ptbdb_normal.csv",
             sha256="033d355e76e9f65f692fa398c5b24e357d004fab328c97db5160591a2eafe48c",
             size=19_016_200,
+            text=True,
         ),
         RemoteFile(
             "ptbdb_abnormal.csv",
             sha256="27b4a37cd6dbcede0900cde3df02291f21e7538085d54e6b33abb91f4a5cf912",
             size=49_378_200,
+            text=True,
         ),
     ),
     by_hand=_KAGGLE,
@@ -124,11 +141,13 @@ CATALOG["mitbih"] = Entry(
             "mitbih_train.csv",
             sha256="ae4c80504ad1d0be5c3f1b3c6ef02851e4d1b05d05805fce2a73374f083a700e",
             size=411_503_800,
+            text=True,
         ),
         RemoteFile(
             "mitbih_test.csv",
             sha256="f3fdb3fd318275e653fac082b617d8c1ef09fca619a0606dc22c863451c77333",
             size=102_892_400,
+            text=True,
         ),
     ),
     by_hand=_KAGGLE,
@@ -276,26 +295,33 @@ def _download(file: RemoteFile, path: Path, url: str, progress: Progress) -> Non
 
 
 def check_file(file: RemoteFile, path: Path) -> None:
-    """Compare a file with its published size and sums.
+    """Compare a file with its published size and sums; of text, lines may end in CR LF.
 
     Raises
     ------
     DataError
         If one differs.
     """
-    if file.size is not None and path.stat().st_size != file.size:
-        raise DataError(
-            f"'{file.name}': {path.stat().st_size} bytes; expected {file.size}. Fetch it again."
-        )
+    size, sums = _measure(path, file.text)
+    if file.size is not None and size != file.size:
+        raise DataError(f"'{path}': {size} bytes; expected {file.size}. Fetch it again.")
     for kind, expected in (("md5", file.md5), ("sha256", file.sha256)):
-        if not expected:
-            continue
-        with path.open("rb") as content:
-            found = hashlib.file_digest(content, kind).hexdigest()
-        if found != expected:
+        if expected and sums[kind] != expected:
             raise DataError(
-                f"'{file.name}': {kind} is {found}; expected {expected}. Remove it and fetch again."
+                f"'{path}': {kind} is {sums[kind]}; expected {expected}. Remove it and fetch again."
             )
+
+
+def _measure(path: Path, text: bool) -> tuple[int, dict[str, str]]:
+    """Size and sums of a file; of text, as if its lines ended in LF."""
+    size, sums = 0, {kind: hashlib.new(kind, usedforsecurity=False) for kind in ("md5", "sha256")}
+    with path.open("rb") as content:
+        while block := content.read(CHUNK):
+            part = block.replace(b"\r", b"") if text else block
+            size += len(part)
+            for each in sums.values():
+                each.update(part)
+    return size, {kind: each.hexdigest() for kind, each in sums.items()}
 
 
 def verify(name: str) -> list[str]:
@@ -306,16 +332,42 @@ def verify(name: str) -> list[str]:
     DataError
         If it is not here, or not what was published.
     """
-    paths = find(name)
-    known = {file.name: file for file in CATALOG[name].remote}
+    entry = CATALOG[name]
+    known = {file.name: file for file in entry.remote}
+    for whole in (entry.shipped, entry.packed):
+        known[whole] = RemoteFile(whole, sha256=entry.sha256)
     sentences = []
-    for path in paths:
-        file = known.get(path.name)
-        if file:
-            check_file(file, path)
-        checked = "as published" if file and (file.md5 or file.sha256) else "readable"
+    for path in find(name):
+        file = known[path.name]
+        check_file(file, path)
+        checked = "as published" if file.md5 or file.sha256 else "there; no sum was published"
         sentences.append(f"{path.name}: {path.stat().st_size} bytes, {checked}")
     return sentences
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A row of the list of data sets."""
+
+    name: str
+    title: str
+    licence: str
+    where: str  # in the package, a path, or how to get it
+
+
+def list_datasets() -> list[Listed]:
+    """All data sets that can be fetched or checked, and where they are."""
+    rows = []
+    for name, entry in CATALOG.items():
+        paths = located(name)
+        if entry.shipped:
+            where = "in the package"
+        elif paths:
+            where = str(paths[0].parent)
+        else:
+            where = "by hand" if entry.by_hand else f"emboscope data fetch {name}"
+        rows.append(Listed(name, entry.title, entry.licence, where))
+    return rows
 
 
 def copy_shipped(name: str, folder: Path) -> list[Path]:

@@ -73,11 +73,11 @@ def train(
     """
     MODELS[settings.model]
     _check_split(data, settings.split)
+    parts = run_folds(data, settings)
     if force and (run / "run.json").is_file():
         shutil.rmtree(run)
     request = _request(data, settings)
     _claim(run, request)
-    parts = run_folds(data, settings)
     for index, fold in enumerate(parts):
         folder = fold_folder(run, index)
         if not (folder / "weights.safetensors").is_file():

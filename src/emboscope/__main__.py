@@ -1,0 +1,5 @@
+"""`python -m emboscope` is the command line."""
+
+from emboscope.cli import main
+
+main()

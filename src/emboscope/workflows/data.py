@@ -1,0 +1,42 @@
+"""Data sets: what is known, what is here, getting and checking them."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from emboscope.datasets.fetch import CATALOG, copy_shipped, fetch, located, verify
+from emboscope.datasets.public import export_tcd
+from emboscope.progress import Progress, silent
+
+
+@dataclass(frozen=True)
+class DataRow:
+    """A data set in the list."""
+
+    name: str
+    title: str
+    licence: str
+    where: str
+
+
+def list_data() -> list[DataRow]:
+    """All data sets: simulated, shipped, and those to fetch."""
+    simulated = DataRow("hits", "HITS of simulated patients", "BSD-3-Clause", "made when used")
+    rows = [simulated]
+    for name, entry in CATALOG.items():
+        here = located(name)
+        where = "in the package" if entry.shipped else str(here[0].parent) if here else "to fetch"
+        rows.append(DataRow(name, entry.title, entry.licence, where))
+    return rows
+
+
+def fetch_data(name: str, out: Path | None, progress: Progress = silent) -> list[str]:
+    """Get a data set; with `out`, its files there: WAV for tcd_dwl, copies for others."""
+    paths = fetch(name, progress)
+    if out is not None:
+        paths = export_tcd(out) if name == "tcd_dwl" else copy_shipped(name, out)
+    return [str(path) for path in paths]
+
+
+def verify_data(name: str) -> list[str]:
+    """Check the files of a data set; a sentence for each."""
+    return verify(name)

@@ -1,0 +1,153 @@
+"""Runs: killed and resumed, evaluated once, compressed, exported; and what they refuse."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from emboscope.cli.app import app
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """Forty patients, four segments each; the classes differ in frequency."""
+    rng = np.random.default_rng(0)
+    groups = np.repeat(np.arange(40), 4)
+    y = groups % 2
+    times = np.arange(178) / 173.61
+    waves = np.sin(2 * np.pi * (5 + 15 * y[:, None]) * times + rng.uniform(0, 6, (160, 1)))
+    path = tmp_path_factory.mktemp("data") / "own.npz"
+    X = 50 * waves + 20 * rng.standard_normal((160, 178))
+    np.savez(path, X=X, y=y, groups=groups, sfreq=173.61)
+    return path
+
+
+OPTIONS = ["--model", "cnn1d_compact", "--folds", 2, "--set", "epochs=3", "--set", "batch=16",
+           "--threads", 1, "-q"]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def trained(data, tmp_path_factory):
+    out = tmp_path_factory.mktemp("run") / "run"
+    done = run("train", data, *OPTIONS, "--out", out)
+    assert done.exit_code == 0, done.output
+    return out
+
+
+def test_killed_in_mid_epoch_and_resumed_equals_never_killed(data, trained, tmp_path):
+    """Kill -9 as soon as the second fold's first epoch is kept: the second epoch is under way."""
+    command = [sys.executable, "-m", "emboscope", "train", *map(str, [data, *OPTIONS, "--out",
+               tmp_path / "run"])]  # fmt: skip
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    kept = tmp_path / "run" / "fold-01" / "checkpoint.json"
+    deadline = time.monotonic() + 120
+    while not kept.is_file() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.005)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    weights = "fold-{:02d}/weights.safetensors"
+    assert not (tmp_path / "run" / weights.format(1)).exists()
+    subprocess.run(command, check=True, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    for fold in range(2):
+        resumed = (tmp_path / "run" / weights.format(fold)).read_bytes()
+        assert resumed == (trained / weights.format(fold)).read_bytes()
+
+
+def test_finished_run_is_not_trained_again(data, trained):
+    again = run("train", data, *OPTIONS, "--out", trained)
+    assert again.exit_code == 2
+    assert "finished already. Pass --force" in again.stderr
+
+
+def test_evaluation_reads_the_test_parts_once(data, trained):
+    first = run("evaluate", trained, "--on", data, "--json", "-q")
+    assert first.exit_code == 0, first.output
+    figures = json.loads((trained / "metrics.json").read_text())
+    assert figures["scores"]["mcc"]["mean"] > 0.8
+    assert len(figures["scores"]["mcc"]["values"]) == 2
+    assert set(figures["scores"]) == {"mcc", "f1_macro", "balanced_accuracy", "accuracy"}
+    (trained / "fold-00" / "weights.safetensors").rename(trained / "fold-00" / "w")
+    second = run("evaluate", trained)
+    (trained / "fold-00" / "w").rename(trained / "fold-00" / "weights.safetensors")
+    assert second.exit_code == 0
+    assert "the test parts were read once before" in second.stdout
+    assert json.loads(first.stdout)["scores"]["cnn1d_compact"]["mcc"]["mean"] == pytest.approx(
+        figures["scores"]["mcc"]["mean"]
+    )
+
+
+def test_compressed_run_is_a_run_and_exports_to_onnx(data, trained, tmp_path):
+    small = run("compress", trained, "--on", data, "--out", tmp_path / "small", "--json", "-q")
+    assert small.exit_code == 0, small.output
+    costs = json.loads(small.stdout)["folds"]
+    assert all(cost["bits"] < cost["bits_before"] / 3 for cost in costs)
+    shown = run("evaluate", tmp_path / "small", "--on", data, "-q")
+    assert shown.exit_code == 0, shown.output
+    exported = run("export", tmp_path / "small", "--out", tmp_path / "x", "--json", "-q")
+    assert exported.exit_code == 0, exported.output
+    check = json.loads(exported.stdout)
+    assert check["inputs checked"] == 64
+    assert check["largest difference"] <= check["tolerance"]
+    assert (tmp_path / "x" / "manifest.json").is_file()
+
+
+def test_row_split_is_said_in_the_table(data, tmp_path):
+    run("train", data, *OPTIONS, "--split", "row", "--out", tmp_path / "r")
+    shown = run("evaluate", tmp_path / "r", "--on", data)
+    assert "same recordings on both sides" in shown.stdout
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "text"),
+    [
+        (["--split", "recording"], 2, "has no recordings; expected patient or row"),
+        (["--set", "epoch=3"], 2, "Did you mean 'epochs'"),
+        (["--set", "epochs"], 2, "expected key=value"),
+        (["--model", "cnn3d"], 2, "model 'cnn3d': unknown"),
+        (["--folds", "400"], 3, "folds"),
+    ],
+)
+def test_impossible_requests_are_one_sentence(data, tmp_path, options, code, text):
+    done = run("train", data, "--out", tmp_path / "r", "-q", *options)
+    assert done.exit_code == code
+    assert text in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not (tmp_path / "r").exists()
+
+
+@pytest.mark.parametrize("kind", ["missing", "text", "empty"])
+def test_unusable_data_is_one_sentence_and_exit_code_3(tmp_path, kind):
+    path = tmp_path / "x.npz"
+    if kind != "missing":
+        path.write_text("not an archive" if kind == "text" else "")
+    done = run("train", path, "--out", tmp_path / "r", "-q")
+    assert done.exit_code == 3
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", ["evaluate", "compress", "export"])
+def test_missing_run_is_one_sentence_and_exit_code_3(tmp_path, command):
+    out = [] if command == "evaluate" else ["--out", tmp_path / "o"]
+    done = run(command, tmp_path / "no", *out, "-q")
+    assert done.exit_code == 3
+    assert "No such file" in done.stderr
+
+
+def test_other_data_than_the_run_was_trained_on_is_refused(data, trained, tmp_path):
+    with np.load(data) as content:
+        changed = {name: content[name] for name in content.files}
+    changed["X"] = changed["X"] + 1
+    np.savez(tmp_path / "own.npz", **changed)
+    done = run("compress", trained, "--on", tmp_path / "own.npz", "--out", tmp_path / "o", "-q")
+    assert done.exit_code == 3
+    assert "trained on other data" in done.stderr
