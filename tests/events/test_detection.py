@@ -20,6 +20,7 @@ from emboscope.events.criteria import CriteriaSettings, Measures, crest_db, dire
 from emboscope.events.detection import DETECTORS, blocks, detect, detect_events
 from emboscope.events.hbr import Acquisition, DetectionSettings
 from emboscope.signal.recording import Recording
+from emboscope.signal.spectrum import HighPass, stft
 from emboscope.simulation.emboli import Embolus, passage
 from emboscope.simulation.flow import flow_spectrum, gaussian_process, spectral_template
 
@@ -288,3 +289,42 @@ def test_real_probe_taps_are_found_and_judged_artifacts(taps):
         assert detection.flow_side == "away"
         assert [event.verdict for event in detection.events] == ["artifact"] * len(times)
         assert_allclose([event.peak_s for event in detection.events], times, atol=0.03)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_simulated_embolus_in_real_flow_is_found(taps, seed):
+    """12 dB over the blood around it, away from the taps: at least seven of eight."""
+    rng = np.random.default_rng(seed)
+    found = 0
+    for samples, times in taps:
+        peak_s = rng.uniform(0.2, 2.7)
+        while np.abs(peak_s - np.array([*times, 1.30, 1.42])).min() < 0.15:
+            peak_s = rng.uniform(0.2, 2.7)
+        blended = samples + embolus_like_flow(samples, peak_s, rng)
+        detection = detect(
+            lambda a, b, own=blended: own[a:b], blended.size, Acquisition(5000.0, 2e6)
+        )
+        emboli_s = [event.peak_s for event in detection.events if event.verdict == "embolus"]
+        assert len(emboli_s) <= 1
+        found += any(abs(each - peak_s) < 0.05 for each in emboli_s)
+    assert found >= 7
+
+
+def embolus_like_flow(samples, peak_s, rng):
+    """12 dB over the blood in the 100 ms around, at 0.8 of its fastest flow, in its direction."""
+    spectrum = stft(HighPass(5000.0)(samples), 5000.0)
+    middle = int(np.argmin(np.abs(spectrum.times - peak_s)))
+    around = spectrum.power[:, max(0, middle - 12) : middle + 12]
+    away, towards = spectrum.freqs < -150, spectrum.freqs > 150
+    window = np.hanning(64)
+    spread = (window**2).sum() / window.sum() ** 2
+    excess = np.median(around[away].sum(axis=0)) - np.median(around[towards].sum(axis=0))
+    level = np.cumsum(np.median(around[away], axis=1)[::-1])
+    fastest = -spectrum.freqs[away][::-1][np.searchsorted(level, 0.9 * level[-1])]
+    embolus = Embolus("gaseous", 12.0, 0.8, "I", 0.0, 1.0, 0.0, 20.0)
+    flow = np.full(samples.size, fastest)
+    crossing = passage(embolus, peak_s, flow, 2 * 2e6 / 154000, 8.0, 5000.0, rng)
+    added = np.zeros(samples.size, complex)
+    where = slice(crossing.first, crossing.first + crossing.samples.size)
+    added[where] = crossing.samples.conj() * np.sqrt(excess / spread)
+    return added

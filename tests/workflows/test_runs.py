@@ -46,7 +46,7 @@ def trained(data, tmp_path_factory):
 
 def test_killed_in_mid_epoch_and_resumed_equals_never_killed(data, trained, tmp_path):
     """Kill -9 as soon as the second fold's first epoch is kept: the second epoch is under way."""
-    command = [sys.executable, "-m", "emboscope", "train", *map(str, [data, *OPTIONS, "--out",
+    command = [sys.executable, "-m", "emboscope.cli", "train", *map(str, [data, *OPTIONS, "--out",
                tmp_path / "run"])]  # fmt: skip
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     kept = tmp_path / "run" / "fold-01" / "checkpoint.json"

@@ -132,7 +132,8 @@ def _read_csv(path: Path, options: OwnFile) -> Table:
     if not rows:
         raise DataError(f"data '{path}': blank lines only. Export it again.")
     top = rows[0][1]
-    header = [cell.strip() for cell in top] if not any(map(_is_number, top)) else None
+    named = {options.label_column, options.group_column} & {cell.strip() for cell in top}
+    header = [cell.strip() for cell in top] if named or not any(map(_is_number, top)) else None
     label_at = _column(path, header, len(top), options.label_column or str(len(top)))
     apart = {label_at}
     if options.group_column is not None:

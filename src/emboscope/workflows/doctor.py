@@ -49,10 +49,9 @@ def _package(name: str, remedy: str) -> Finding:
 
 
 def _compute() -> list[Finding]:
-    """Threads and accelerator as torch sees them."""
+    """The accelerator that torch sees; nothing where torch itself is missing."""
     try:
-        import torch
+        from emboscope.learning.compute import accelerator
     except ImportError:
         return []
-    gpu = torch.cuda.get_device_name(0) if torch.cuda.is_available() else "none"
-    return [Finding("threads", str(torch.get_num_threads())), Finding("accelerator", gpu)]
+    return [Finding("accelerator", accelerator())]

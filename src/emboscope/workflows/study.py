@@ -1,6 +1,5 @@
 """What the commands on models share: data by name, settings from file and line, folds of a run."""
 
-import os
 import shutil
 from pathlib import Path
 
@@ -8,6 +7,7 @@ from emboscope.datasets import OwnFile, load_dataset
 from emboscope.datasets.dataset import DATASETS, Dataset
 from emboscope.errors import DataError, SettingsError
 from emboscope.learning.architecture import NetworkSettings
+from emboscope.learning.compute import set_threads
 from emboscope.learning.loop import TrainSettings
 from emboscope.progress import Progress, silent
 from emboscope.settings import read_toml
@@ -30,15 +30,6 @@ __all__ = [
 ]  # fmt: skip
 
 Own = tuple[float | None, str | None, str | None]
-
-
-def set_threads(threads: int | None) -> None:
-    """Compute with so many threads; all cores without."""
-    import torch
-
-    count = threads or os.cpu_count() or 1
-    os.environ["OMP_NUM_THREADS"] = str(count)
-    torch.set_num_threads(count)
 
 
 def load(

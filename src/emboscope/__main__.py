@@ -1,5 +1,0 @@
-"""`python -m emboscope` is the command line."""
-
-from emboscope.cli import main
-
-main()

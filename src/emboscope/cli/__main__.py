@@ -1,0 +1,5 @@
+"""`python -m emboscope.cli` is the command line."""
+
+from emboscope.cli import main
+
+main()
