@@ -75,7 +75,7 @@ def evaluate(run: Path, data: Dataset | None, progress: Progress = silent) -> Ev
         raise DataError(f"run '{run}': trained on other data than this. Name the same data set.")
     parts = run_folds(data, settings)
     predicted = {settings.model: np.full(len(data.y), -1), BASELINE: np.full(len(data.y), -1)}
-    features = handcrafted_features(data.front_end.signal_of(data.views["waveform"]), data.sfreq)
+    features = _features(data)
     for index, fold in enumerate(parts):
         classifier = SignalClassifier.load(fold_folder(run, index))
         views = {name: view[fold.test] for name, view in data.views.items()}
@@ -95,6 +95,13 @@ def evaluate(run: Path, data: Dataset | None, progress: Progress = silent) -> Ev
     )
     write_json(run / "metrics.json", _content(result, settings.seed, len(parts)))
     return result
+
+
+def _features(data: Dataset) -> np.ndarray:
+    """What the baseline reads: features of the signal, or pixels where there is only an image."""
+    if "waveform" not in data.views:
+        return data.views["spectrogram"].reshape(len(data.y), -1)
+    return handcrafted_features(data.front_end.signal_of(data.views["waveform"]), data.sfreq)
 
 
 def _figures(
