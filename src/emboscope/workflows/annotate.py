@@ -22,7 +22,7 @@ class AnnotateSettings(Settings):
     k: PositiveInt = 10
     threshold: float = Field(default=0.1, ge=0, le=1)
     grid: str = "small"
-    autoencoder: AutoEncoderSettings = AutoEncoderSettings()
+    autoencoder: AutoEncoderSettings = AutoEncoderSettings(epochs=60)  # a few hundred images
     seed: int = 0
 
 

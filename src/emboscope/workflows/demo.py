@@ -36,6 +36,8 @@ from emboscope.workflows.score import ScoreResult, score
 from emboscope.workflows.simulate import simulate_folder
 
 MARK = ".emboscope-demo"
+# a few hundred events with uneven classes and some wrong labels; I/Q of two events do not mix
+_FEW = {"batch": 32, "loss": "gce", "class_weights": True, "augment": (), "mixup": 0.0}
 
 
 class DemoSettings(Settings):
@@ -46,18 +48,14 @@ class DemoSettings(Settings):
     )
     test_patients: PositiveInt = 4
     annotation: AnnotateSettings = AnnotateSettings()
-    training: TrainSettings = TrainSettings(
-        epochs=12, batch=32, loss="gce", class_weights=True, augment=()
-    )
-    fine_tuning: TrainSettings = TrainSettings(
-        epochs=6, batch=32, loss="gce", class_weights=True, augment=()
-    )
+    training: TrainSettings = TrainSettings.parse({"epochs": 30, **_FEW})
+    fine_tuning: TrainSettings = TrainSettings.parse({"epochs": 20, **_FEW})
 
 
 QUICK = DemoSettings(
     simulation=SimulationSettings(n_patients=12, minutes=4, rate_factor=120, seed=1),
-    training=TrainSettings(epochs=4, batch=32, loss="gce", class_weights=True, augment=()),
-    fine_tuning=TrainSettings(epochs=2, batch=32, loss="gce", class_weights=True, augment=()),
+    training=TrainSettings.parse({"epochs": 8, **_FEW}),
+    fine_tuning=TrainSettings.parse({"epochs": 4, **_FEW}),
 )
 
 
