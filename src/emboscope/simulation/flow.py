@@ -130,6 +130,7 @@ def flow_spectrum(
         u = (along + turn * sfreq) / size
         half = step / (2 * size)
         total += np.interp(u + half, edges, cumulative) - np.interp(u - half, edges, cumulative)
+    total = np.maximum(total, 0)  # rounding may leave -1e-17
     return total / total.sum(axis=1, keepdims=True)
 
 
