@@ -198,11 +198,16 @@ def _analyze(spectrum: Spectrum, band: FlowBand, settings: DetectionSettings) ->
     return _Analysis(
         spectrum,
         band,
-        forward=uniform_filter1d(along, settings.smooth_frames),
-        reverse=uniform_filter1d(against, settings.smooth_frames),
-        search=uniform_filter1d(along, max(1, round(settings.search_s / step))),
+        forward=_mean_over(along, settings.smooth_frames),
+        reverse=_mean_over(against, settings.smooth_frames),
+        search=_mean_over(along, max(1, round(settings.search_s / step))),
         frame_s=step,
     )
+
+
+def _mean_over(power: np.ndarray, n_frames: int) -> np.ndarray:
+    """Running mean over frames; a running sum may end a little under zero after a loud event."""
+    return np.maximum(uniform_filter1d(power.astype(float), n_frames, axis=-1), 0)
 
 
 def _flow_snr_db(analysis: _Analysis, live: np.ndarray) -> float:
@@ -218,7 +223,7 @@ def _envelope(analysis: _Analysis) -> np.ndarray:
     """Velocity envelope: power-weighted mean frequency of the flow band, noise taken off."""
     forward, _ = analysis.band.masks(analysis.spectrum.freqs)
     along = analysis.band.unwrap(analysis.spectrum.freqs)[forward]
-    power = uniform_filter1d(analysis.spectrum.power[forward], 9, axis=1)
+    power = _mean_over(analysis.spectrum.power[forward], 9)
     noise = np.percentile(power, 10)
     power = np.maximum(power - noise, 0) + 1e-3 * noise
     # the square root keeps a transient from pulling the mean to itself
