@@ -197,3 +197,9 @@ def test_npz_without_labels_says_what_it_holds(tmp_path):
 
 def test_registry_names_what_is_there():
     assert {"esr", "hits", "mnist", "tcd_dwl"} <= set(DATASETS)
+
+
+def test_hits_of_another_rate_are_refused():
+    settings = HitsSettings(simulation=SimulationSettings(minutes=0.1, sfreq=5000))
+    with pytest.raises(SettingsError, match="simulated at 5000 Hz; expected 4385"):
+        cut_hits(simulate(settings.simulation, 0), 0, settings)

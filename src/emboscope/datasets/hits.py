@@ -11,6 +11,7 @@ from pydantic import PositiveFloat, PositiveInt
 
 from emboscope.datasets.dataset import DATASETS, Dataset
 from emboscope.datasets.fetch import cache_folder
+from emboscope.errors import SettingsError
 from emboscope.events.detection import detect
 from emboscope.events.hbr import Acquisition, DetectionSettings
 from emboscope.progress import Progress, silent
@@ -94,6 +95,10 @@ def cut_hits(simulated: SimulatedRecording, group: int, settings: HitsSettings) 
     other is an artifact, of which the raters are sure unless it is one that was put in.
     """
     recording = simulated.recording
+    if recording.sfreq != SFREQ:
+        raise SettingsError(
+            f"hits: simulated at {recording.sfreq:g} Hz; expected {SFREQ:g}. Leave sfreq out."
+        )
     samples = recording.samples[0]
     found = detect(
         lambda start, stop: samples[start:stop],
