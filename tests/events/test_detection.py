@@ -17,8 +17,8 @@ from emboscope.events.background import (
     robust_level,
 )
 from emboscope.events.criteria import CriteriaSettings, Measures, crest_db, direction_db, verdict
-from emboscope.events.detection import DETECTORS, blocks, detect, detect_events
-from emboscope.events.hbr import Acquisition, DetectionSettings
+from emboscope.events.detection import DETECTORS, StreamingDetector, detect, detect_events
+from emboscope.events.hbr import Acquisition
 from emboscope.signal.recording import Recording
 from emboscope.signal.spectrum import HighPass, stft
 from emboscope.simulation.emboli import Embolus, passage
@@ -183,12 +183,40 @@ def test_unknown_detector_is_refused_with_the_known_ones():
         DETECTORS["hbr"]
 
 
-def test_blocks_cover_every_time_once():
-    cut = list(blocks(lambda a, b: np.arange(a, b), 700_000, SFREQ, DetectionSettings()))
-    assert cut[0].from_s == 0
-    assert cut[-1].to_s == np.inf
-    assert [block.to_s for block in cut[:-1]] == [block.from_s for block in cut[1:]]
-    assert all(block.samples[0] == round(block.start_s * SFREQ) for block in cut)
+@pytest.fixture(scope="module")
+def session():
+    """100 s of flow with emboli, one of them across the border of two blocks."""
+    rng = np.random.default_rng(5)
+    samples = blood(rng, seconds=100)
+    for peak_s, ebr_db in ((12.0, 15), (30.0, 12), (59.98, 20), (80.3, 10), (90.2, 25)):
+        samples = with_embolus(samples, peak_s, ebr_db, rng)
+    return 0.01 * samples
+
+
+@pytest.mark.parametrize("block_s", [0.001, 0.1, 1, 10, 100])
+def test_streaming_gives_the_events_of_the_whole(session, block_s):
+    whole = detect(lambda a, b: session[a:b], session.size, Acquisition(SFREQ, CARRIER))
+    stream = StreamingDetector(Acquisition(SFREQ, CARRIER))
+    step = max(1, round(block_s * SFREQ))
+    early = [
+        event
+        for start in range(0, session.size, step)
+        for event in stream.push(session[start : start + step])
+    ]
+    assert stream.finish() == whole
+    assert len(emboli(whole)) == 5
+    assert set(early) <= set(whole.events)
+
+
+@pytest.mark.parametrize("detector", sorted(DETECTORS))
+def test_every_detector_finds_clear_emboli_and_little_else(session, detector):
+    detection = detect(
+        lambda a, b: session[a:b], session.size, Acquisition(SFREQ, CARRIER), detector=detector
+    )
+    peaks = np.array([event.peak_s for event in emboli(detection)])
+    clear = [12.0, 30.0, 59.98, 90.2]
+    assert all(np.abs(peaks - at).min() < 0.05 for at in clear)
+    assert len(peaks) <= 6
 
 
 @pytest.mark.parametrize(

@@ -1,28 +1,34 @@
 """Detection over a whole recording, block by block, in constant memory."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from emboscope.errors import DataError
+from emboscope.events.block import EDGE_S, Acquisition, Block
 from emboscope.events.event import Event
-from emboscope.events.hbr import (
-    EDGE_S,
-    Acquisition,
-    Block,
-    DetectionSettings,
-    DetectorState,
-    process_block,
+from emboscope.events.hbr import DetectionSettings, DetectorState, process_block
+from emboscope.events.statistics import (
+    Statistic,
+    cumulative_sum,
+    energy_kurtosis,
+    filter_bank,
+    fixed_energy,
+    hits_to_blood,
+    two_pass_energy,
 )
 from emboscope.progress import Progress, silent
 from emboscope.registry import Registry
 from emboscope.signal.recording import Recording
 
-Detector = Callable[[Block, Acquisition, DetectorState, DetectionSettings], list[Event]]
-
-DETECTORS: Registry[Detector] = Registry("detector")
-DETECTORS["hbr_recursive"] = process_block
+DETECTORS: Registry[Statistic] = Registry("detector")
+DETECTORS["hbr_recursive"] = hits_to_blood
+DETECTORS["energy"] = fixed_energy
+DETECTORS["energy_two_pass"] = two_pass_energy
+DETECTORS["cusum"] = cumulative_sum
+DETECTORS["kurtosis"] = energy_kurtosis
+DETECTORS["filter_bank"] = filter_bank
 
 SHORT_BACKGROUND_S = 10.0
 
@@ -50,27 +56,116 @@ class Detection:
     flags: tuple[str, ...]
 
 
-def blocks(
-    read: Callable[[int, int], np.ndarray], n_times: int, sfreq: float, settings: DetectionSettings
-) -> Iterator[Block]:
-    """Cut a recording in blocks that overlap on both sides.
+class StreamingDetector:
+    """Finds events while samples arrive.
+
+    Samples are gathered to the blocks of `DetectionSettings.block_s`; the events of a block are
+    given once half of the next has arrived, so that they are those of the whole recording,
+    however it was cut. Memory does not grow with time.
 
     Parameters
     ----------
-    read : callable (start, stop) -> ndarray (stop - start,), complex
-        Samples of a range.
-    n_times : int
-        Samples in all.
+    acquisition : Acquisition
+        Sampling and carrier frequency, angle, declared flow side.
+    settings : DetectionSettings, optional
+        One set of defaults serves all recordings.
+    detector : str
+        A name in `DETECTORS`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> stream = StreamingDetector(Acquisition(sfreq=4385.0))
+    >>> stream.push(np.zeros(43850, complex))
+    []
+    >>> stream.finish().flags
+    ('no signal',)
     """
-    hop = settings.hop
-    length = round(settings.block_s * sfreq) // hop * hop
-    margin = round(settings.overlap_s * sfreq) // hop * hop
-    starts = list(range(0, max(n_times - length // 2, 1), length))
-    for start in starts:
-        stop = n_times if start == starts[-1] else start + length
-        first, last = max(0, start - margin), min(n_times, stop + margin)
-        end_s = np.inf if stop == n_times else stop / sfreq
-        yield Block(read(first, last), first / sfreq, start / sfreq, end_s)
+
+    def __init__(
+        self,
+        acquisition: Acquisition,
+        settings: DetectionSettings | None = None,
+        detector: str = "hbr_recursive",
+    ) -> None:
+        self.acquisition = acquisition
+        self.settings = settings or DetectionSettings()
+        self._statistic = DETECTORS[detector]
+        self._state = DetectorState()
+        self._events: list[Event] = []
+        self._waiting: list[np.ndarray] = []
+        self._first = 0  # sample at which what waits begins
+        self._start = 0  # sample at which the next block begins
+        self._received = 0
+        hop, sfreq = self.settings.hop, acquisition.sfreq
+        self._length = round(self.settings.block_s * sfreq) // hop * hop
+        self._margin = round(self.settings.overlap_s * sfreq) // hop * hop
+        self._need = self._length + max(self._length // 2 + 1, self._margin)
+
+    def push(self, samples: np.ndarray) -> list[Event]:
+        """Events that are certain now.
+
+        Parameters
+        ----------
+        samples : ndarray, shape (n_times,), complex
+            The next I + jQ, of any length.
+
+        Raises
+        ------
+        DataError
+            If a sample is not finite.
+        """
+        self._waiting.append(np.array(samples))
+        self._received += samples.size
+        found: list[Event] = []
+        while self._received >= self._start + self._need:
+            found += self._process(self._start + self._length, last=False)
+        return found
+
+    def finish(self) -> Detection:
+        """All that was found, with the events of the last block.
+
+        Raises
+        ------
+        DataError
+            If less than a second was given.
+        """
+        duration = self._received / self.acquisition.sfreq
+        if duration < 1:
+            raise DataError(
+                f"signal: {duration:.3f} s; expected at least 1 s, to know the flow. "
+                "Give a longer recording."
+            )
+        if self._start < self._received:
+            self._process(self._received, last=True)
+            self._start = self._received
+        flags = ["short_background"] if duration < SHORT_BACKGROUND_S else []
+        return Detection(
+            events=tuple(sorted(self._events, key=lambda event: event.peak_s)),
+            duration_s=duration,
+            evaluable_s=min(self._state.evaluable_s, duration),
+            flow_side=self.acquisition.flow or self._state.side,
+            flags=(*flags, *sorted(self._state.reasons)),
+        )
+
+    def _process(self, stop: int, last: bool) -> list[Event]:
+        """New events of the block that ends at sample `stop`."""
+        sfreq = self.acquisition.sfreq
+        samples = np.concatenate(self._waiting)
+        end = self._received if last else stop + self._margin
+        block = Block(
+            samples[: end - self._first],
+            self._first / sfreq,
+            self._start / sfreq,
+            np.inf if last else stop / sfreq,
+        )
+        found = process_block(block, self.acquisition, self._state, self.settings, self._statistic)
+        new = _new(found, self._events)
+        self._events += new
+        keep = max(0, stop - self._margin)
+        self._waiting = [samples[keep - self._first :].copy()]
+        self._first, self._start = keep, stop
+        return new
 
 
 def detect(
@@ -86,7 +181,7 @@ def detect(
     Parameters
     ----------
     read, n_times
-        See `blocks`.
+        Samples of a range, as I + jQ; how many there are.
     acquisition : Acquisition
         Sampling and carrier frequency, angle, declared flow side.
     settings : DetectionSettings, optional
@@ -99,29 +194,13 @@ def detect(
     DataError
         If the signal is shorter than a second or not finite.
     """
-    settings = settings or DetectionSettings()
-    find = DETECTORS[detector]
-    duration = n_times / acquisition.sfreq
-    if duration < 1:
-        raise DataError(
-            f"signal: {duration:.3f} s; expected at least 1 s, to know the flow. "
-            "Give a longer recording."
-        )
-    state = DetectorState()
-    events: list[Event] = []
-    done = 0.0
-    for block in blocks(read, n_times, acquisition.sfreq, settings):
-        events += _new(find(block, acquisition, state, settings), events)
-        done = min(block.to_s, duration)
-        progress("scanning", round(done), round(duration))
-    flags = ["short_background"] if duration < SHORT_BACKGROUND_S else []
-    return Detection(
-        events=tuple(sorted(events, key=lambda event: event.peak_s)),
-        duration_s=duration,
-        evaluable_s=min(state.evaluable_s, duration),
-        flow_side=acquisition.flow or state.side,
-        flags=(*flags, *sorted(state.reasons)),
-    )
+    stream = StreamingDetector(acquisition, settings, detector)
+    step = round(stream.settings.block_s * acquisition.sfreq)
+    for start in range(0, n_times, step):
+        stop = min(start + step, n_times)
+        stream.push(read(start, stop))
+        progress("scanning", round(stop / acquisition.sfreq), round(n_times / acquisition.sfreq))
+    return stream.finish()
 
 
 def _new(found: list[Event], known: list[Event]) -> list[Event]:

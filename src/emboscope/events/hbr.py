@@ -16,6 +16,7 @@ from emboscope.events.background import (
     follow,
     initialize,
 )
+from emboscope.events.block import EDGE_S, Acquisition, Block
 from emboscope.events.criteria import (
     CriteriaSettings,
     Measures,
@@ -24,12 +25,11 @@ from emboscope.events.criteria import (
     verdict,
 )
 from emboscope.events.event import Event
+from emboscope.events.statistics import Evidence, Statistic, hits_to_blood
 from emboscope.settings import Settings
 from emboscope.signal.doppler import FLOW_SIDES, FlowBand, flow_band, flow_side, velocity
 from emboscope.signal.quality import clipped, evaluable_frames
 from emboscope.signal.spectrum import HighPass, Spectrum, stft
-
-EDGE_S = 0.05  # an event this near to the end of a block is reported by both neighbors
 
 
 class DetectionSettings(Settings):
@@ -64,39 +64,9 @@ class DetectorState:
 
     side: str | None = None
     backgrounds: dict[str, Background] = field(default_factory=dict)
+    first_levels: dict[str, float] = field(default_factory=dict)
     evaluable_s: float = 0.0
     reasons: set[str] = field(default_factory=set)
-
-
-@dataclass(frozen=True)
-class Block:
-    """A stretch of signal, with the part of it whose events count.
-
-    Attributes
-    ----------
-    samples : ndarray, shape (n_times,), complex
-        I + jQ.
-    start_s : float
-        Time of the first sample in the recording.
-    from_s, to_s : float
-        Events that peak in here, or `EDGE_S` beyond, belong to this block.
-    """
-
-    samples: np.ndarray
-    start_s: float
-    from_s: float
-    to_s: float
-
-
-@dataclass(frozen=True)
-class Acquisition:
-    """What the detector needs to know of a recording."""
-
-    sfreq: float
-    carrier_hz: float | None = None
-    angle_deg: float = 0.0
-    sound_speed_m_s: float = 1540.0
-    flow: str | None = None  # declared side, or None: found
 
 
 @dataclass(frozen=True)
@@ -108,16 +78,32 @@ class _Analysis:
     forward: np.ndarray
     reverse: np.ndarray
     search: np.ndarray
+    search_frames: int
     frame_s: float
 
 
+@dataclass(frozen=True)
+class _Job:
+    """What is searched, and how."""
+
+    block: Block
+    acquisition: Acquisition
+    settings: DetectionSettings
+    statistic: Statistic
+
+
 def process_block(
-    block: Block, acquisition: Acquisition, state: DetectorState, settings: DetectionSettings
+    block: Block,
+    acquisition: Acquisition,
+    state: DetectorState,
+    settings: DetectionSettings,
+    statistic: Statistic = hits_to_blood,
 ) -> list[Event]:
     """Events that peak in a block; `state` moves on to the end of it.
 
     Background after the two-step recursive scheme of the HBR: a robust start over the first
-    seconds, then B_φ follows the flow between events, by part of the cardiac cycle.
+    seconds, then B_φ follows the flow between events, by part of the cardiac cycle. `statistic`
+    says what opens an event.
 
     Raises
     ------
@@ -143,10 +129,11 @@ def process_block(
             settings.side_margin_db,
         )
         state.side = side
+    job = _Job(block, acquisition, settings, statistic)
     events: list[Event] = []
     judged = np.zeros(live.size, bool)
     for each in (side,) if side else FLOW_SIDES:
-        found, evaluable = _search_side(each, block, spectrum, acquisition, state, live, settings)
+        found, evaluable = _search_side(each, job, spectrum, state, live)
         events += found
         judged |= evaluable
     state.evaluable_s += float((judged & own).sum()) * settings.hop / acquisition.sfreq
@@ -159,15 +146,10 @@ def _own_frames(block: Block, spectrum: Spectrum) -> np.ndarray:
 
 
 def _search_side(
-    side: str,
-    block: Block,
-    spectrum: Spectrum,
-    acquisition: Acquisition,
-    state: DetectorState,
-    live: np.ndarray,
-    settings: DetectionSettings,
+    side: str, job: _Job, spectrum: Spectrum, state: DetectorState, live: np.ndarray
 ) -> tuple[list[Event], np.ndarray]:
     """Events with the flow taken to lie on one side, and the frames that could be judged."""
+    block, acquisition, settings = job.block, job.acquisition, job.settings
     band = flow_band(spectrum, side, settings.highpass_hz, acquisition.sfreq)
     analysis = _analyze(spectrum, band, settings)
     if _flow_snr_db(analysis, live) < settings.minimum_snr_db:
@@ -176,7 +158,7 @@ def _search_side(
     phase, _ = cardiac_phase(_envelope(analysis), analysis.frame_s, settings.background)
     expected = _expected(analysis, phase, block, state, live, settings)
     search, hbr = np.full((2, live.size), -np.inf)
-    search[live] = 10 * np.log10(analysis.search[live] / expected[live] + 1e-12)
+    search[live] = job.statistic(_evidence(analysis, live, expected, state))
     hbr[live] = 10 * np.log10(analysis.forward[live] / expected[live] + 1e-12)
     changing = _changing(search, analysis.frame_s, settings)
     clips = clipped(block.samples)
@@ -192,16 +174,33 @@ def _search_side(
 def _analyze(spectrum: Spectrum, band: FlowBand, settings: DetectionSettings) -> _Analysis:
     forward, reverse = band.masks(spectrum.freqs)
     power = spectrum.power
-
     step = settings.hop / band.sfreq
+    frames = max(1, round(settings.search_s / step))
     along, against = power[forward].sum(axis=0), power[reverse].sum(axis=0)
     return _Analysis(
         spectrum,
         band,
         forward=_mean_over(along, settings.smooth_frames),
         reverse=_mean_over(against, settings.smooth_frames),
-        search=_mean_over(along, max(1, round(settings.search_s / step))),
+        search=_mean_over(along, frames),
+        search_frames=frames,
         frame_s=step,
+    )
+
+
+def _evidence(
+    analysis: _Analysis, live: np.ndarray, expected: np.ndarray, state: DetectorState
+) -> Evidence:
+    """What a statistic may look at."""
+    forward, reverse = analysis.band.masks(analysis.spectrum.freqs)
+    power = analysis.spectrum.power[:, live]
+    return Evidence(
+        bins=power[forward],
+        forward=analysis.search[live],
+        reverse=_mean_over(power[reverse].sum(axis=0), analysis.search_frames),
+        expected=expected[live],
+        first_level=state.first_levels[analysis.band.side],
+        frame_s=analysis.frame_s,
     )
 
 
@@ -243,6 +242,7 @@ def _expected(
     side = analysis.band.side
     if side not in state.backgrounds:
         state.backgrounds[side] = _first_background(analysis, phase, live, settings)
+        state.first_levels[side] = state.backgrounds[side].level
     artifact = analysis.reverse > 4 * np.median(analysis.reverse[live])
     times = block.start_s + analysis.spectrum.times
     ending = times >= block.to_s - settings.overlap_s

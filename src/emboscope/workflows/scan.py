@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from emboscope.errors import DataError, SettingsError
+from emboscope.events.block import Acquisition
 from emboscope.events.detection import Detection, detect
-from emboscope.events.hbr import Acquisition, DetectionSettings
+from emboscope.events.hbr import DetectionSettings
 from emboscope.progress import Progress, silent
 from emboscope.signal.doppler import FLOW_SIDES
 from emboscope.signal.readers import Source, open_source

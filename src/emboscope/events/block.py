@@ -1,0 +1,38 @@
+"""A stretch of signal, and what is known of its recording."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+EDGE_S = 0.05  # an event this near to the end of a block is reported by both neighbors
+
+
+@dataclass(frozen=True)
+class Block:
+    """A stretch of signal, with the part of it whose events count.
+
+    Attributes
+    ----------
+    samples : ndarray, shape (n_times,), complex
+        I + jQ.
+    start_s : float
+        Time of the first sample in the recording.
+    from_s, to_s : float
+        Events that peak in here, or `EDGE_S` beyond, belong to this block.
+    """
+
+    samples: np.ndarray
+    start_s: float
+    from_s: float
+    to_s: float
+
+
+@dataclass(frozen=True)
+class Acquisition:
+    """What the detector needs to know of a recording."""
+
+    sfreq: float
+    carrier_hz: float | None = None
+    angle_deg: float = 0.0
+    sound_speed_m_s: float = 1540.0
+    flow: str | None = None  # declared side, or None: found
