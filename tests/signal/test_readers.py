@@ -64,7 +64,7 @@ def test_blocks_equal_the_whole(tmp_path, signal):
     write_wav(tmp_path / "a.wav", signal, SFREQ)
     source = open_source(tmp_path / "a.wav")
     parts = [source.read(a, b) for a, b in ((0, 1), (1, 4000), (4000, 9000))]
-    assert_allclose(np.concatenate(parts), read_recording(tmp_path / "a.wav").samples[0])
+    assert_allclose(np.concatenate(parts, axis=1), read_recording(tmp_path / "a.wav").samples)
 
 
 def test_sidecar_tells_carrier_angle_subject_and_sign_of_q(tmp_path, signal):
@@ -82,7 +82,32 @@ def test_options_win_over_the_sidecar(tmp_path, signal):
     (tmp_path / "a.json").write_text(json.dumps({"carrier_hz": 2e6, "q_sign": "-"}))
     source = open_source(tmp_path / "a.wav", carrier_mhz=1.5, q_sign="+")
     assert source.carrier_hz == 1.5e6
-    assert_allclose(source.read(0, 9000), signal, atol=1e-4)
+    assert_allclose(source.read(0, 9000)[0], signal, atol=1e-4)
+
+
+@pytest.mark.parametrize("suffix", [".wav", ".npz"])
+def test_each_pair_of_channels_is_a_gate(tmp_path, signal, suffix):
+    gates = np.stack([signal, 0.5 * signal.conj()])
+    columns = np.stack([gates.real, gates.imag], axis=1).reshape(4, -1).T  # I1, Q1, I2, Q2
+    if suffix == ".wav":
+        soundfile.write(tmp_path / "a.wav", columns, 4385, "PCM_24")
+    else:
+        np.savez(tmp_path / "a.npz", samples=gates, sfreq=SFREQ)
+    recording = read_recording(tmp_path / f"a{suffix}")
+    assert recording.channels == ("gate 1", "gate 2")
+    assert_allclose(recording.samples, gates, atol=1e-6)
+
+
+def test_sidecar_tells_the_acquisition_items_and_nothing_else(tmp_path, signal):
+    write_wav(tmp_path / "a.wav", signal, SFREQ)
+    side = {"depth_mm": 50, "device": "X", "artery": "MCA", "patient": "Jane Roe", "side": "left"}
+    (tmp_path / "a.json").write_text(json.dumps(side))
+    assert open_source(tmp_path / "a.wav").items == {
+        "insonation_depth_mm": "50",
+        "ultrasound_device": "X",
+        "artery": "MCA",
+        "side": "left",
+    }
 
 
 def test_columns_without_times_need_a_rate(tmp_path, signal):
@@ -123,7 +148,7 @@ def test_text_renamed_wav(tmp_path):
 
 def test_mono(tmp_path):
     soundfile.write(tmp_path / "a.wav", np.zeros(5000), 4385)
-    refused(tmp_path / "a.wav", "mono; expected two channels, I and Q")
+    refused(tmp_path / "a.wav", "mono; expected two channels a gate, I and Q")
 
 
 def test_not_a_number_is_named_by_its_time(tmp_path):

@@ -7,7 +7,7 @@ tells the carrier, the angle and the sign of Q. Names in headers are never read.
 import json
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -22,11 +22,12 @@ Read = Callable[[int, int], np.ndarray]
 
 @dataclass(frozen=True)
 class Raw:
-    """What a file holds: rate, length, how to read I + jQ, and the carrier where it says so."""
+    """What a file holds: rate, length, how to read I + jQ, gates, and the carrier if it is told."""
 
     sfreq: float
     n_times: int
-    read: Read  # (start, stop) -> complex64 (stop - start,)
+    read: Read  # (start, stop) -> complex64 (n_gates, stop - start)
+    n_gates: int = 1
     carrier_hz: float | None = None
 
 
@@ -43,11 +44,15 @@ class Source:
     n_times : int
         Samples.
     channels : tuple of str
-        One complex channel a gate.
-    read : callable (start, stop) -> ndarray (stop - start,), complex64
+        One complex channel a gate: `gate 1`, `gate 2`, ...
+    read : callable (start, stop) -> ndarray (n_gates, stop - start), complex64
         I + jQ in fractions of full scale, Q with its true sign.
     carrier_hz, angle_deg, sound_speed_m_s, subject_id
         Of the options or the sidecar.
+    items : dict of str to str
+        How the signal was acquired, as far as the sidecar tells; see `ITEMS`.
+    layout : str
+        What the channels of the file were: `iq` or `forward_reverse`.
     """
 
     name: str
@@ -59,7 +64,23 @@ class Source:
     angle_deg: float
     sound_speed_m_s: float
     subject_id: str
+    items: dict[str, str] = field(default_factory=dict)
+    layout: str = "iq"
 
+
+ITEMS = {  # key of the sidecar: acquisition item
+    "device": "ultrasound_device",
+    "ultrasound_device": "ultrasound_device",
+    "transducer": "transducer",
+    "artery": "artery",
+    "side": "side",
+    "indication": "indication",
+    "recorded_on": "recorded_on",
+    "depth_mm": "insonation_depth_mm",
+    "insonation_depth_mm": "insonation_depth_mm",
+    "sample_volume_mm": "sample_volume_mm",
+    "scale_settings": "scale_settings",
+}
 
 READERS: Registry[Callable[[Path, float | None], Raw]] = Registry("file format")
 
@@ -110,12 +131,13 @@ def open_source(
         name=path.stem,
         sfreq=raw.sfreq,
         n_times=raw.n_times,
-        channels=("gate 1",),
+        channels=tuple(f"gate {number}" for number in range(1, raw.n_gates + 1)),
         read=raw.read if sign == "+" else lambda start, stop: raw.read(start, stop).conj(),
         carrier_hz=_number(path, "carrier_hz", carrier),
         angle_deg=_number(path, "angle_deg", side.get("angle_deg")) or 0.0,
         sound_speed_m_s=_number(path, "sound_speed_m_s", side.get("sound_speed_m_s")) or 1540.0,
         subject_id=str(side.get("subject_id", "")),
+        items=_items(side),
     )
 
 
@@ -134,14 +156,14 @@ def read_recording(
     """
     source = open_source(path, carrier_mhz, q_sign, sfreq)
     samples = source.read(0, source.n_times)
-    bad = np.flatnonzero(~np.isfinite(samples))
+    bad = np.flatnonzero(~np.isfinite(samples).all(axis=0))
     if bad.size:
         raise DataError(
             f"recording '{path}': not a number at {bad[0] / source.sfreq:.3f} s. "
             "Cut or repair that stretch."
         )
     return Recording(
-        samples=samples[None],
+        samples=samples,
         sfreq=source.sfreq,
         channels=source.channels,
         unit="full scale",
@@ -206,16 +228,26 @@ def _number(path: Path, name: str, value: object) -> float | None:
     return float(value)
 
 
-def _pair(path: Path, frames: np.ndarray) -> np.ndarray:
-    """Two columns as I + jQ."""
-    if frames.ndim != 2 or frames.shape[1] != 2:
-        n = 1 if frames.ndim == 1 else frames.shape[1]
-        kind = "mono" if n == 1 else f"{n} channels"
+def _items(side: dict[str, object]) -> dict[str, str]:
+    """The acquisition items of a sidecar; whatever else it holds stays there."""
+    return {
+        item: str(side[key])
+        for key, item in ITEMS.items()
+        if isinstance(side.get(key), str | int | float)
+    }
+
+
+def _gates(path: Path, frames: np.ndarray) -> np.ndarray:
+    """Columns I1, Q1, I2, Q2, ... as one row of I + jQ a gate."""
+    n_channels = 1 if frames.ndim == 1 else frames.shape[-1]
+    if frames.ndim != 2 or n_channels % 2 or n_channels == 0:
         raise DataError(
-            f"recording '{path}': {kind}; expected two channels, I and Q. "
-            "Export the quadrature signal, not the audio."
+            f"recording '{path}': {'mono' if n_channels == 1 else f'{n_channels} channels'}; "
+            "expected two channels a gate, I and Q. Export the quadrature signal, not the audio."
         )
-    return (frames[:, 0] + 1j * frames[:, 1]).astype(np.complex64)
+    gates = frames[:, 0::2].astype(np.complex64)
+    gates.imag = frames[:, 1::2]
+    return np.ascontiguousarray(gates.T)
 
 
 def _open_audio(path: Path, sfreq: float | None) -> Raw:
@@ -229,8 +261,7 @@ def _open_audio(path: Path, sfreq: float | None) -> Raw:
             f"recording '{path}': not an audio file ({error.error_string.rstrip('.')}). "
             "Check that it was not renamed or cut."
         ) from error
-    if info.channels != 2:
-        _pair(path, np.zeros((1, info.channels)))
+    _gates(path, np.zeros((0, info.channels)))
 
     def read(start: int, stop: int) -> np.ndarray:
         try:
@@ -244,25 +275,29 @@ def _open_audio(path: Path, sfreq: float | None) -> Raw:
                 f"recording '{path}': cut off after {start + len(frames)} of {info.frames} "
                 "samples. Copy it again from the device."
             )
-        return _pair(path, frames)
+        return _gates(path, frames)
 
-    return Raw(float(info.samplerate), int(info.frames), read)
+    return Raw(float(info.samplerate), int(info.frames), read, info.channels // 2)
+
+
+def _in_memory(sfreq: float, gates: np.ndarray, carrier_hz: float | None = None) -> Raw:
+    """What is read from an array (n_gates, n_times)."""
+    return Raw(
+        sfreq, gates.shape[1], lambda start, stop: gates[:, start:stop], len(gates), carrier_hz
+    )
 
 
 def _open_table(path: Path, sfreq: float | None) -> Raw:
     """CSV with columns t, I, Q, or I, Q and a given rate."""
     rate, frames = read_csv(path, sfreq)
-    samples = _pair(path, frames)
-    return Raw(rate, samples.size, lambda start, stop: samples[start:stop])
+    return _in_memory(rate, _gates(path, frames))
 
 
 def _open_npz(path: Path, sfreq: float | None) -> Raw:
     """NPZ with `iq` (n, 2) or complex `samples` (n,), `sfreq`, and optionally `carrier_hz`."""
     content = read_npz(path, sfreq)
-    samples = content.samples if content.samples is not None else _pair(path, content.frames)
-    return Raw(
-        content.sfreq, samples.size, lambda start, stop: samples[start:stop], content.carrier_hz
-    )
+    samples = content.samples if content.samples is not None else _gates(path, content.frames)
+    return _in_memory(content.sfreq, samples, content.carrier_hz)
 
 
 def _open_edf(path: Path, sfreq: float | None) -> Raw:
@@ -287,8 +322,7 @@ def _open_edf(path: Path, sfreq: float | None) -> Raw:
     rate = float(rates.pop())
     ends = [note.onset for note in file.annotations if note.text == "recording ends"]
     n_times = min(len(frames), round(ends[0] * rate)) if ends else len(frames)
-    samples = _pair(path, frames[:n_times])
-    return Raw(rate, samples.size, lambda start, stop: samples[start:stop])
+    return _in_memory(rate, _gates(path, frames[:n_times]))
 
 
 READERS[".wav"] = READERS[".rf64"] = READERS[".w64"] = READERS[".flac"] = _open_audio

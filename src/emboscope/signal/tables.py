@@ -102,7 +102,7 @@ def read_npz(path: Path, sfreq: float | None) -> NpzContent:
         raise DataError(f"recording '{path}': no sfreq in it. Pass --sfreq, in Hz.")
     carrier = float(content["carrier_hz"]) if "carrier_hz" in content else None
     if "samples" in content and np.iscomplexobj(content["samples"]):
-        samples = content["samples"].reshape(-1).astype(np.complex64)
+        samples = np.atleast_2d(content["samples"]).astype(np.complex64)
         return NpzContent(rate, samples, np.zeros((0, 2)), carrier)
     if "iq" not in content:
         raise DataError(

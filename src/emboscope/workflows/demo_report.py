@@ -78,7 +78,7 @@ def excerpt(recording: Path, events: list[Event], title: str) -> bytes:
     middle = max(emboli, key=lambda event: event.hbr_db).peak_s if emboli else SHOWN_S / 2
     start = int(max(0, (middle - SHOWN_S / 2) * source.sfreq))
     stop = min(source.n_times, start + int(SHOWN_S * source.sfreq))
-    filtered = HighPass(source.sfreq)(source.read(start, stop))
+    filtered = HighPass(source.sfreq)(source.read(start, stop)[0])
     spectrum = stft(filtered, source.sfreq, 128, 24, 256)
     vertical, unit = spectrum.freqs, "Hz"
     if source.carrier_hz:

@@ -144,7 +144,7 @@ def _scan_one(
 
     try:
         detection = detect(
-            source.read,
+            lambda start, stop: source.read(start, stop)[0],
             source.n_times,
             acquisition_of(source, options.flow),
             options.settings,
