@@ -4,20 +4,14 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from emboscope.errors import SettingsError
+from emboscope.errors import DataError, SettingsError
 from emboscope.signal.spectrum import stft
-from emboscope.simulation.artifacts import artifact_kinds, draw_artifact
-from emboscope.simulation.emboli import Embolus, draw_embolus, passage
-from emboscope.simulation.flow import (
-    Heart,
-    beat_shape,
-    flow_spectrum,
-    gaussian_process,
-    spectral_template,
-    velocity_over_time,
-)
+from emboscope.simulation.artifacts import artifact_kinds, scaled
+from emboscope.simulation.emboli import Embolus, EmbolusLaw, draw_embolus, passage
+from emboscope.simulation.flow import flow_spectrum, gaussian_process, spectral_template
+from emboscope.simulation.heart import beat_shape
 from emboscope.simulation.raters import rate_events, soft_labels
-from emboscope.simulation.recording import SimulationSettings, simulate
+from emboscope.simulation.recording import SimulationSettings, simulate, stream
 
 SFREQ = 4385.0
 
@@ -49,6 +43,24 @@ def test_events_are_in_order_and_inside_the_recording(simulated):
     assert all(0 < peak < simulated.recording.duration_s for peak in peaks)
 
 
+@pytest.mark.parametrize("length", [1000, 65_536, 400_000])
+def test_blocks_of_any_length_make_the_same_recording(simulated, length):
+    source = stream(SimulationSettings(minutes=2, seed=3, rate_factor=30), 0)
+    blocks = list(source.blocks(length))
+    assert {block.shape[1] for block in blocks[:-1]} <= {length}
+    assert_array_equal(np.concatenate(blocks, axis=1), simulated.recording.samples)
+    assert source.events == simulated.events
+
+
+def test_events_are_known_after_the_last_block_only():
+    source = stream(SimulationSettings(minutes=2, preset="blood"), 0)
+    with pytest.raises(DataError, match="before the last block; expected all blocks to be read"):
+        _ = source.events
+    for _ in source.blocks():
+        pass
+    assert source.events == ()
+
+
 def test_blood_alone_has_no_events():
     settings = SimulationSettings(minutes=0.2, preset="blood")
     assert all(simulate(settings, index).events == () for index in range(3))
@@ -66,11 +78,12 @@ def test_beat_rises_to_one_in_systole_and_falls_to_zero():
     assert 0.1 < np.argmax(shape) / 512 < 0.2
 
 
-def test_velocity_has_the_mean_that_was_asked_for(rng):
-    velocity, phase = velocity_over_time(Heart(60, 0.9, 68, 0.03), np.arange(0, 300, 0.01), rng)
-    assert velocity.mean() == pytest.approx(60, rel=0.05)
+def test_velocity_has_the_mean_that_was_asked_for():
+    course = stream(SimulationSettings(minutes=5, preset="blood"), 0).course
+    velocity, phase = course.velocity(np.arange(0, 300, 0.01))
+    assert velocity.mean() == pytest.approx(course.heart.mean_cm_s, rel=0.05)
     assert phase.min() >= 0
-    assert phase.max() <= 1
+    assert phase.max() < 1
 
 
 def test_pulsatility_is_that_of_the_worked_example():
@@ -112,8 +125,8 @@ def test_duration_follows_from_velocity_and_strength(rng):
 
 
 def test_laws_of_solid_and_gas(rng):
-    solid = [draw_embolus("solid", 0.0, rng) for _ in range(2000)]
-    gas = [draw_embolus("gaseous", 0.0, rng) for _ in range(2000)]
+    solid = [draw_embolus("solid", EmbolusLaw(), rng) for _ in range(2000)]
+    gas = [draw_embolus("gaseous", EmbolusLaw(), rng) for _ in range(2000)]
     weak = np.mean([each.ebr_db < 7 for each in solid])
     assert 0.42 < weak < 0.52
     assert not any(each.fm_type == "III" for each in solid)
@@ -125,12 +138,10 @@ def test_artifacts_are_bidirectional_but_the_hard_ones_lean_forward(rng):
     for name, kind in artifact_kinds(120.0).items():
         ratios = []
         for _ in range(20):
-            signal, level, duration = draw_artifact(kind, SFREQ, rng)
+            signal = scaled(kind.make(SFREQ, np.exp(rng.uniform(*np.log(kind.duration_s))), rng), 6)
             power = np.abs(np.fft.fft(signal)) ** 2
             freqs = np.fft.fftfreq(signal.size, 1 / SFREQ)
             ratios.append(10 * np.log10(power[freqs > 30].sum() / power[freqs < -30].sum()))
-            assert kind.level_db[0] <= level <= kind.level_db[1]
-            assert kind.duration_s[0] <= duration <= kind.duration_s[1]
         middle = np.median(ratios)
         assert (2 < middle < 8) if name == "hard" else abs(middle) < 2.5
 
@@ -142,11 +153,21 @@ def kappa(first, second):
 
 
 def test_raters_agree_as_published(rng):
-    votes = rate_events(rng.integers(0, 3, 30_000), rng)
-    artifact = votes == 0
-    assert 0.91 < kappa(artifact[:, 0], artifact[:, 1]) < 0.99
-    embolus = (votes[:, 0] > 0) & (votes[:, 1] > 0)
-    assert 0.6 < kappa(votes[embolus, 0], votes[embolus, 1]) < 0.8
+    """On the expert set's mix of events, and on clear emboli among clear artifacts."""
+    labels = rng.choice(3, 30_000, p=np.array([403, 569, 569]) / 1541)
+    gas, solid = (np.array([draw_embolus(name, EmbolusLaw(), rng).ebr_db for _ in range(2000)])
+                  for name in ("gaseous", "solid"))  # fmt: skip
+    levels = np.where(labels == 2, rng.choice(solid, labels.size), rng.choice(gas, labels.size))
+    hard = (labels == 0) & (rng.random(labels.size) < 0.1)
+    votes, unsure = rate_events(labels, levels, hard, rng)
+    embolus = votes > 0
+    both, either = embolus[:, :2].all(axis=1).sum(), embolus[:, :2].any(axis=1).sum()
+    assert 2 * both / (both + either) == pytest.approx(0.91, abs=0.03)
+    clear = (levels > 10) & ~hard
+    assert 0.94 < kappa(embolus[clear, 0], embolus[clear, 1]) < 0.99
+    agreed = embolus[:, 0] & embolus[:, 1]
+    assert 0.6 < kappa(votes[agreed, 0], votes[agreed, 1]) < 0.8
+    assert unsure[levels < 5].mean() > 3 * unsure[levels > 15].mean()
 
 
 def test_soft_labels_are_shares_of_votes():

@@ -15,11 +15,30 @@ Maker = Callable[[float, float, np.random.Generator], np.ndarray]
 
 @dataclass(frozen=True)
 class ArtifactKind:
-    """How strong an artifact is over the blood, in dB, how long in seconds, and its waveform."""
+    """A kind of artifact.
+
+    Attributes
+    ----------
+    level_db : tuple of float
+        Least and largest level over the blood.
+    duration_s : tuple of float
+        Least and largest duration; logarithmically uniform between them.
+    make : callable (sfreq, duration_s, rng) -> ndarray
+        The waveform, of any level.
+    loss_db : tuple of float
+        By how much the flow is weaker meanwhile, least and largest.
+    flow_change : float
+        Largest relative change of the velocity meanwhile, of either sign.
+    burst : tuple of float
+        Mean number in a burst, and seconds that a burst spans.
+    """
 
     level_db: tuple[float, float]
     duration_s: tuple[float, float]
     make: Maker
+    loss_db: tuple[float, float] = (0.0, 0.0)
+    flow_change: float = 0.0
+    burst: tuple[float, float] = (1.0, 0.0)
 
 
 def _tap(sfreq: float, duration_s: float, rng: np.random.Generator) -> np.ndarray:
@@ -88,25 +107,37 @@ def _hard(sfreq: float, duration_s: float, rng: np.random.Generator) -> np.ndarr
     return np.fft.ifft(noise * shape) * np.hanning(n)
 
 
+def _diathermy(sfreq: float, duration_s: float, rng: np.random.Generator) -> np.ndarray:
+    """An electric knife: a flat spectrum, or a few lines at both signs, switched on and off."""
+    n = max(round(duration_s * sfreq), 16)
+    signal = rng.standard_normal((n, 2)) @ (1, 1j)
+    if rng.random() < 0.5:
+        times = np.arange(n) / sfreq
+        signal *= 0.1
+        for _ in range(rng.integers(2, 6)):
+            turn = 2 * np.pi * rng.uniform(50, 0.45 * sfreq) * times
+            signal += rng.uniform(0.3, 1) * np.cos(turn + rng.uniform(0, 2 * np.pi))
+    edge = np.clip(np.minimum(np.arange(n) + 1, np.arange(n, 0, -1)) / 8, 0, 1)
+    return signal * edge
+
+
 def artifact_kinds(voice_hz: float) -> Registry[ArtifactKind]:
     """All kinds, for a patient with this voice; levels and durations of the specification."""
     kinds: Registry[ArtifactKind] = Registry("artifact")
     kinds["tap"] = ArtifactKind((10, 45), (0.01, 0.08), _tap)
-    kinds["motion"] = ArtifactKind((5, 35), (0.1, 3.0), _low_noise(300))
-    kinds["speech"] = ArtifactKind((3, 25), (0.2, 5.0), _speech(voice_hz))
+    kinds["motion"] = ArtifactKind(
+        (5, 35), (0.1, 3.0), _low_noise(300), loss_db=(3, 15), burst=(3.0, 10.0)
+    )
+    kinds["speech"] = ArtifactKind((3, 25), (0.2, 5.0), _speech(voice_hz), burst=(2.0, 15.0))
     kinds["blink"] = ArtifactKind((3, 12), (0.08, 0.25), _low_noise(250))
-    kinds["cough"] = ArtifactKind((5, 30), (0.2, 1.0), _low_noise(400))
+    kinds["cough"] = ArtifactKind((5, 30), (0.2, 1.0), _low_noise(400), flow_change=0.3)
     kinds["step"] = ArtifactKind((30, 50), (0.005, 0.05), _step)
     kinds["hard"] = ArtifactKind((4, 15), (0.015, 0.06), _hard)
+    kinds["diathermy"] = ArtifactKind((10, 50), (0.005, 10.0), _diathermy)
     return kinds
 
 
-def draw_artifact(
-    kind: ArtifactKind, sfreq: float, rng: np.random.Generator
-) -> tuple[np.ndarray, float, float]:
-    """One artifact: samples relative to a blood amplitude of 1, its level in dB, its duration."""
-    duration = float(np.exp(rng.uniform(*np.log(kind.duration_s))))
-    level = float(rng.uniform(*kind.level_db))
-    signal = kind.make(sfreq, duration, rng)
+def scaled(signal: np.ndarray, level_db: float) -> np.ndarray:
+    """A waveform whose largest power over 16 samples is `level_db` over 1."""
     peak = np.sqrt(np.convolve(np.abs(signal) ** 2, np.full(16, 1 / 16), "same").max())
-    return signal / peak * 10 ** (level / 20), level, duration
+    return signal / peak * 10 ** (level_db / 20)

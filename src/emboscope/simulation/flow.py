@@ -1,94 +1,17 @@
-"""Blood flow: the velocity over time, and the Doppler signal it makes.
+"""The Doppler signal of flow: a complex Gaussian process with a spectrum that changes over time.
 
-A complex Gaussian process whose power spectrum follows the velocity over the cardiac cycle, after
-Mo and Cobbold, IEEE T-UFFC 36:522 (1989).
+After Mo and Cobbold, IEEE T-UFFC 36:522 (1989). Blood, wall and thermal noise are independent
+Gaussian processes, so their sum is one whose spectrum is the sum: it is made once.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 from scipy.fft import fft, fftfreq, ifft
 
-WINDOW, HOP = 256, 32  # of the synthesis
-CHUNK = 4096  # frames made at once
-
-
-@dataclass(frozen=True)
-class Heart:
-    """How the heart drives the flow of one patient.
-
-    Attributes
-    ----------
-    mean_cm_s : float
-        Mean over a beat of the largest velocity in the vessel.
-    pulsatility : float
-        (systole - diastole) / mean.
-    rate_bpm, variation : float
-        Heart rate, and standard deviation of the beats over their mean.
-    """
-
-    mean_cm_s: float
-    pulsatility: float
-    rate_bpm: float
-    variation: float
-
-
-def beat_shape(phase: np.ndarray) -> np.ndarray:
-    """Velocity over one beat, 0 at the end of diastole and 1 at the peak of systole.
-
-    Parameters
-    ----------
-    phase : ndarray
-        In [0, 1).
-    """
-
-    def raw(p: np.ndarray) -> np.ndarray:
-        def bump(mean: float, sd: float) -> np.ndarray:
-            return np.exp(-((p - mean) ** 2) / (2 * sd**2))
-
-        decay = np.where(p > 0.13, np.exp(-(p - 0.13) / 0.5), 0.0)
-        return bump(0.13, 0.045) + 0.62 * bump(0.24, 0.07) + 0.38 * bump(0.44, 0.09) + 0.45 * decay
-
-    grid = raw(np.linspace(0, 1, 512, endpoint=False))
-    return (raw(np.asarray(phase)) - grid.min()) / (grid.max() - grid.min())
-
-
-def velocity_over_time(
-    heart: Heart, times: np.ndarray, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
-    """Largest velocity in the vessel, and where in the beat each time lies.
-
-    Parameters
-    ----------
-    heart : Heart
-    times : ndarray, shape (n_frames,)
-        In seconds, ascending.
-    rng : Generator
-
-    Returns
-    -------
-    velocity : ndarray, shape (n_frames,)
-        In cm/s; breathing and slow waves included.
-    phase : ndarray, shape (n_frames,)
-        In [0, 1).
-    """
-    duration = times[-1] + 5
-    mean_s = 60 / heart.rate_bpm
-    n_beats = int(2 * duration / mean_s) + 10
-    lengths = mean_s * np.clip(1 + heart.variation * rng.standard_normal(n_beats), 0.5, 1.8)
-    starts = np.concatenate([[-rng.uniform(0, mean_s)], lengths]).cumsum()
-    beat = np.searchsorted(starts, times, side="right") - 1
-    phase = (times - starts[beat]) / lengths[beat]
-    strength = 1 + 0.05 * rng.standard_normal(n_beats)[beat]
-    swing = heart.pulsatility * heart.mean_cm_s * strength
-    shape = beat_shape(phase)
-    average = beat_shape(np.linspace(0, 1, 512, endpoint=False)).mean()
-    velocity = heart.mean_cm_s + swing * (shape - average)
-    for depth, low, high in ((0.03, 0.2, 0.3), (0.05, 0.05, 0.15)):
-        rate, offset = rng.uniform(low, high), rng.uniform(0, 2 * np.pi)
-        velocity = velocity * (1 + depth * np.sin(2 * np.pi * rate * times + offset))
-    return np.maximum(velocity, 3.0), phase
+WINDOW, HOP = 256, 64  # of the synthesis, in samples
+CHUNK = 1024  # frames made at once
+TEMPLATE = (-0.5, 1.5)  # span of a template, in units of the largest Doppler frequency
 
 
 def spectral_template(exponent: float, broadening: float, n: int = 2000) -> np.ndarray:
@@ -97,7 +20,7 @@ def spectral_template(exponent: float, broadening: float, n: int = 2000) -> np.n
     A velocity profile vmax (1 - (r / R)^exponent) gives p(u) ∝ (1 - u)^(2 / exponent - 1) on
     (0.02, 1), which is blurred by a Gaussian of `broadening`.
     """
-    edges = np.linspace(-0.5, 1.5, n + 1)
+    edges = np.linspace(*TEMPLATE, n + 1)
     below = 1 - np.clip(edges, 0.02, 1.0)
     mass = -np.diff(below ** (2 / exponent))
     width = edges[1] - edges[0]
@@ -120,13 +43,14 @@ def flow_spectrum(
         Doppler frequency of the largest velocity; negative away from the probe.
     """
     cumulative = np.concatenate([[0.0], np.cumsum(template)])
-    edges = np.linspace(-0.5, 1.5, template.size + 1)
+    edges = np.linspace(*TEMPLATE, template.size + 1)
     step = sfreq / n_fft
     freqs = fftfreq(n_fft, 1 / sfreq)
     total = np.zeros((largest_hz.size, n_fft))
     size = np.maximum(np.abs(largest_hz), step)[:, None]
-    along = np.sign(largest_hz)[:, None] * freqs
-    for turn in (-1, 0, 1, 2):
+    along = np.where(largest_hz < 0, -1.0, 1.0)[:, None] * freqs
+    turns = int(np.ceil(TEMPLATE[1] * size.max() / sfreq + 0.5))
+    for turn in range(-turns, turns + 1):
         u = (along + turn * sfreq) / size
         half = step / (2 * size)
         total += np.interp(u + half, edges, cumulative) - np.interp(u - half, edges, cumulative)
@@ -134,18 +58,104 @@ def flow_spectrum(
     return total / total.sum(axis=1, keepdims=True)
 
 
+class FlowTable:
+    """`flow_spectrum` on a grid of frequencies, so that a frame costs a look-up.
+
+    Parameters
+    ----------
+    template : ndarray
+        From `spectral_template`.
+    highest_hz : float
+        Faster flow is given the spectrum of this one.
+    sfreq : float
+        In Hz.
+    n_levels : int
+        Rows of the table.
+    """
+
+    def __init__(
+        self, template: np.ndarray, highest_hz: float, sfreq: float, n_levels: int = 1024
+    ) -> None:
+        self.step_hz = highest_hz / n_levels
+        levels = self.step_hz * np.arange(1, n_levels + 1)
+        self.towards = flow_spectrum(template, levels, sfreq).astype(np.float32)
+        self.away = np.ascontiguousarray(self.towards[:, -np.arange(WINDOW) % WINDOW])
+
+    def rows(self, largest_hz: np.ndarray, away: bool = False) -> np.ndarray:
+        """Power of each bin, (n_frames, WINDOW) float32, of flow towards the probe, or away."""
+        level = np.rint(largest_hz / self.step_hz).astype(np.intp) - 1
+        table = self.away if away else self.towards
+        return table[np.clip(level, 0, len(table) - 1)]
+
+
+def white_noise(n: int, rng: np.random.Generator) -> np.ndarray:
+    """Complex Gaussian noise of unit power, (n,) complex64."""
+    pairs = rng.standard_normal((n, 2), dtype=np.float32) * np.float32(np.sqrt(0.5))
+    return pairs.view(np.complex64)[:, 0]
+
+
+class Shaper:
+    """Gives white noise a spectrum that changes over time, a chunk at a time.
+
+    The noise is cut in frames of a square-root Hann window, filtered by the square root of the
+    spectrum, and overlap-added. The first call gives samples from 0 on; before it the shaper is
+    run in with `LEAD` frames.
+
+    Parameters
+    ----------
+    lead_power : ndarray, shape (LEAD, WINDOW)
+        Spectra of the frames centered at -HOP, 0 and HOP.
+    lead_white : ndarray, shape (WINDOW - HOP + LEAD * HOP,), complex64
+        White noise of these frames.
+    """
+
+    LEAD = WINDOW // HOP - 1
+
+    def __init__(self, lead_power: np.ndarray, lead_white: np.ndarray) -> None:
+        turn = 2 * np.pi * np.arange(WINDOW) / WINDOW
+        self._window = np.sqrt(0.5 - 0.5 * np.cos(turn)).astype(np.float32)
+        self._white = lead_white[: WINDOW - HOP]
+        self._tail = np.zeros((self.LEAD, HOP), np.complex64)
+        self.push(lead_power, lead_white[WINDOW - HOP :])
+
+    def push(self, power: np.ndarray, white: np.ndarray) -> np.ndarray:
+        """The next samples, (n_frames * HOP,) complex64.
+
+        Parameters
+        ----------
+        power : ndarray, shape (n_frames, WINDOW)
+            Of each bin of the next frames; a sum of 1 gives unit power.
+        white : ndarray, shape (n_frames * HOP,), complex64
+            From `white_noise`.
+        """
+        n_frames = len(power)
+        self._white = np.concatenate([self._white, white])
+        frames = np.lib.stride_tricks.sliding_window_view(self._white, WINDOW)[::HOP]
+        gain = np.sqrt(power, dtype=np.float32)
+        gain *= np.float32(np.sqrt(WINDOW) * HOP / (self._window**2).sum())
+        shaped = fft(frames * self._window, axis=1, overwrite_x=True)
+        shaped *= gain
+        shaped = ifft(shaped, axis=1, overwrite_x=True)
+        shaped *= self._window
+        output = np.zeros((n_frames + self.LEAD, HOP), np.complex64)
+        output[: self.LEAD] = self._tail
+        for place in range(WINDOW // HOP):
+            output[place : place + n_frames] += shaped[:, place * HOP : (place + 1) * HOP]
+        self._white = self._white[n_frames * HOP :]
+        self._tail = output[n_frames:]
+        return output[:n_frames].reshape(-1)
+
+
 def gaussian_process(
     spectrum_of: Callable[[int, int], np.ndarray], n_times: int, rng: np.random.Generator
 ) -> np.ndarray:
-    """Complex Gaussian noise with a spectrum that changes over time.
-
-    White noise is cut in frames of a square-root Hann window, filtered by the square root of the
-    spectrum, and overlap-added.
+    """Complex Gaussian noise with a spectrum that changes over time, all at once.
 
     Parameters
     ----------
     spectrum_of : callable (first, last) -> ndarray (last - first, WINDOW)
-        Power of each bin (sum 1 gives unit power) of the frames of a range.
+        Power of each bin (sum 1 gives unit power) of the frames of a range; frame k is centered
+        at sample k * HOP.
     n_times : int
         Length, in samples.
 
@@ -153,28 +163,13 @@ def gaussian_process(
     -------
     samples : ndarray, shape (n_times,), complex64
     """
-    window = np.sqrt(0.5 - 0.5 * np.cos(2 * np.pi * np.arange(WINDOW) / WINDOW))
-    n_frames = n_times // HOP + WINDOW // HOP
-    length = (n_frames - 1) * HOP + WINDOW
-    output = np.zeros(length, complex)
-    overlap = (window**2).sum() / HOP
-    white = np.zeros(0, complex)
+    shaper = Shaper(
+        spectrum_of(0, 2)[[0, 0, 1]], white_noise(WINDOW - HOP + Shaper.LEAD * HOP, rng)
+    )
+    n_frames = -(-n_times // HOP)
+    parts = []
     for first in range(0, n_frames, CHUNK):
         last = min(first + CHUNK, n_frames)
-        needed = (last - first - 1) * HOP + WINDOW
-        fresh = needed - white.size
-        white = np.concatenate([white, rng.standard_normal((fresh, 2)) @ (1, 1j) / np.sqrt(2)])
-        frames = np.lib.stride_tricks.sliding_window_view(white, WINDOW)[::HOP]
-        power = spectrum_of(first, last)
-        shaped = ifft(fft(frames * window, axis=1) * np.sqrt(WINDOW * power), axis=1)
-        _overlap_add(output[first * HOP : first * HOP + needed], shaped * window / overlap)
-        white = white[(last - first) * HOP :]
-    return output[WINDOW // 2 : WINDOW // 2 + n_times].astype(np.complex64)
-
-
-def _overlap_add(output: np.ndarray, frames: np.ndarray) -> None:
-    """Add frames, one HOP apart, into the output."""
-    for offset in range(WINDOW // HOP):
-        own = frames[offset :: WINDOW // HOP]
-        start = offset * HOP
-        output[start : start + own.size] += own.reshape(-1)
+        white = white_noise((last - first) * HOP, rng)
+        parts.append(shaper.push(spectrum_of(first + 2, last + 2), white))
+    return np.concatenate(parts)[:n_times]

@@ -1,15 +1,21 @@
-"""Simulated patients as stereo WAV files with the truth beside them."""
+"""Simulated patients as WAV files with the truth beside them."""
 
+import os
 from collections import Counter
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from emboscope.errors import SettingsError
+import numpy as np
+
+from emboscope.errors import DataError, SettingsError
 from emboscope.progress import Progress, silent
-from emboscope.signal.readers import write_wav
+from emboscope.simulation.device import MIRRORED
 from emboscope.simulation.patient import SIMULATOR_VERSION
-from emboscope.simulation.recording import SimulatedRecording, SimulationSettings, simulate
+from emboscope.simulation.settings import SimulationSettings, check_settings
+from emboscope.simulation.stream import SimulatedStream
 from emboscope.workflows.files import FORMAT_VERSION, NOTICE, prepare_folder, write_json
+
+LARGEST_WAV = 2**32 - 1024  # bytes; RF64 above
 
 
 @dataclass(frozen=True)
@@ -22,40 +28,52 @@ class SimulateResult:
     events: dict[str, int]
 
 
-def truth(simulated: SimulatedRecording, settings: SimulationSettings) -> dict:
-    """Content of the sidecar of a simulated recording."""
-    patient, recording = simulated.patient, simulated.recording
+def truth(source: SimulatedStream) -> dict:
+    """Content of the sidecar of a simulated recording, all blocks of which have been read."""
+    patient, session, settings = source.patient, source.session, source.settings
+    faults = [] if settings.fault == "none" else [settings.fault]
     return {
         "format_version": FORMAT_VERSION,
         "notice": NOTICE,
         "simulated": True,
-        "sfreq": recording.sfreq,
-        "carrier_hz": recording.carrier_hz,
-        "sound_speed_m_s": recording.sound_speed_m_s,
-        "angle_deg": recording.angle_deg,
-        "sample_volume_mm": patient.sample_volume_mm,
-        "depth_mm": patient.depth_mm,
-        "q_sign": "+",
+        "sfreq": settings.sfreq,
+        "carrier_hz": patient.center.carrier_hz,
+        "sound_speed_m_s": 1540.0,
+        "angle_deg": session.angle_deg,
+        "sample_volume_mm": session.sample_volume_mm,
+        "depth_mm": session.depth_mm,
+        "channels": [channel.name for channel in source.channels],
+        "gates": settings.gates,
+        "gate_spacing_mm": session.gate_spacing_mm if settings.gates == 2 else None,
+        "q_sign": "-" if settings.fault in MIRRORED else "+",
+        "faults": faults,
+        "adc_bits": patient.center.adc_bits,
+        "mains_hz": patient.center.mains_hz,
         "seed": settings.seed,
         "version": SIMULATOR_VERSION,
         "subject_id": patient.subject_id,
         "centre": patient.center.name,
+        "age": patient.age,
         "indication": patient.indication,
+        "start_hour": session.start_hour,
         "settings": settings.model_dump(mode="json"),
-        "events": [asdict(event) for event in simulated.events],
+        "dropouts": [asdict(dropout) for dropout in source.plan.dropouts],
+        "events": [asdict(event) for event in source.events],
     }
 
 
 def simulate_folder(
     folder: Path, settings: SimulationSettings, progress: Progress = silent
 ) -> SimulateResult:
-    """Write one WAV (channel 1 = I, channel 2 = Q) and one JSON a patient.
+    """Write one WAV (I and Q of each channel in turn) and one JSON a patient.
 
     Raises
     ------
     SettingsError
-        If the folder already holds a recording of one of these patients.
+        If the settings exclude each other, or the folder already holds a recording of one of these
+        patients.
     """
+    check_settings(settings)
     prepare_folder(folder)
     names = [f"sim-{index + 1:03d}" for index in range(settings.n_patients)]
     taken = [name for name in names if (folder / f"{name}.wav").exists()]
@@ -65,11 +83,37 @@ def simulate_folder(
         )
     counts: Counter[str] = Counter()
     for index, name in enumerate(names):
-        simulated = simulate(settings, index)
-        write_json(folder / f"{name}.json", truth(simulated, settings))
-        write_wav(folder / f"{name}.wav", simulated.recording.samples[0], simulated.recording.sfreq)
-        counts.update(event.label for event in simulated.events)
+        source = SimulatedStream(settings, index)
+        write_stream(folder / f"{name}.wav", source)
+        write_json(folder / f"{name}.json", truth(source))
+        counts.update(event.label for event in source.events)
         progress("simulating", index + 1, settings.n_patients)
     return SimulateResult(
         str(folder), tuple(f"{name}.wav" for name in names), settings.minutes, dict(counts)
     )
+
+
+def write_stream(path: Path, source: SimulatedStream) -> None:
+    """Write the blocks as they are made; 24 bits where the converter has them, else 16.
+
+    Raises
+    ------
+    DataError
+        If the sampling frequency is not whole: the header cannot hold it.
+    """
+    import soundfile
+
+    sfreq = source.settings.sfreq
+    if sfreq != round(sfreq):
+        raise DataError(f"recording '{path}': {sfreq} Hz; a WAV header holds whole Hz only.")
+    width = 3 if source.patient.center.adc_bits > 16 else 2
+    n_columns = 2 * source.n_channels
+    large = width * n_columns * source.n_times > LARGEST_WAV
+    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    with soundfile.SoundFile(
+        str(aside), "w", round(sfreq), n_columns, f"PCM_{8 * width}",
+        format="RF64" if large else "WAV",
+    ) as file:  # fmt: skip
+        for block in source.blocks():
+            file.write(np.ascontiguousarray(block.T).view(np.float32))
+    aside.replace(path)
