@@ -1,88 +1,47 @@
 """Recordings on disk: opened by suffix, read block by block.
 
-Channel 1 is I and channel 2 is Q, in fractions of full scale. A `NAME.json` beside the recording
-tells the carrier, the angle and the sign of Q. Names in headers are never read.
+The channels are I1, Q1, I2, Q2, ..., two a gate, in fractions of full scale. A `NAME.json` beside
+the recording tells the carrier, the angle, the sign of Q and how it was acquired. Names in headers
+are never read.
 """
 
-import json
-import os
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from emboscope.errors import DataError, SettingsError
 from emboscope.registry import Registry
+from emboscope.signal.array_files import open_hdf5, open_mat, open_npz
+from emboscope.signal.audio_files import open_audio
+from emboscope.signal.edf_files import open_edf
+from emboscope.signal.layout import (
+    LAYOUTS,
+    LOOK_S,
+    check_alive,
+    read_directions,
+    recognize_layout,
+)
+from emboscope.signal.plugins import plugin_reader, plugin_suffixes
+from emboscope.signal.raw_files import open_raw
 from emboscope.signal.recording import Recording
-from emboscope.signal.tables import read_csv, read_npz
+from emboscope.signal.sidecar import acquisition_items, number, read_sidecar
+from emboscope.signal.source import Raw, Read, Source
+from emboscope.signal.tables import open_table
+from emboscope.signal.wfdb_files import open_wfdb
+from emboscope.signal.writers import write_wav
 
-Read = Callable[[int, int], np.ndarray]
-
-
-@dataclass(frozen=True)
-class Raw:
-    """What a file holds: rate, length, how to read I + jQ, gates, and the carrier if it is told."""
-
-    sfreq: float
-    n_times: int
-    read: Read  # (start, stop) -> complex64 (n_gates, stop - start)
-    n_gates: int = 1
-    carrier_hz: float | None = None
-
-
-@dataclass(frozen=True)
-class Source:
-    """An open recording.
-
-    Attributes
-    ----------
-    name : str
-        Stem of the file.
-    sfreq : float
-        Pulse repetition frequency, in Hz.
-    n_times : int
-        Samples.
-    channels : tuple of str
-        One complex channel a gate: `gate 1`, `gate 2`, ...
-    read : callable (start, stop) -> ndarray (n_gates, stop - start), complex64
-        I + jQ in fractions of full scale, Q with its true sign.
-    carrier_hz, angle_deg, sound_speed_m_s, subject_id
-        Of the options or the sidecar.
-    items : dict of str to str
-        How the signal was acquired, as far as the sidecar tells; see `ITEMS`.
-    layout : str
-        What the channels of the file were: `iq` or `forward_reverse`.
-    """
-
-    name: str
-    sfreq: float
-    n_times: int
-    channels: tuple[str, ...]
-    read: Read
-    carrier_hz: float | None
-    angle_deg: float
-    sound_speed_m_s: float
-    subject_id: str
-    items: dict[str, str] = field(default_factory=dict)
-    layout: str = "iq"
-
-
-ITEMS = {  # key of the sidecar: acquisition item
-    "device": "ultrasound_device",
-    "ultrasound_device": "ultrasound_device",
-    "transducer": "transducer",
-    "artery": "artery",
-    "side": "side",
-    "indication": "indication",
-    "recorded_on": "recorded_on",
-    "depth_mm": "insonation_depth_mm",
-    "insonation_depth_mm": "insonation_depth_mm",
-    "sample_volume_mm": "sample_volume_mm",
-    "scale_settings": "scale_settings",
-}
+__all__ = ["READERS", "Raw", "Source", "open_source", "read_recording", "write_wav"]
 
 READERS: Registry[Callable[[Path, float | None], Raw]] = Registry("file format")
+READERS |= dict.fromkeys((".wav", ".rf64", ".w64", ".flac"), open_audio)
+READERS |= dict.fromkeys((".iq", ".raw", ".bin"), open_raw)
+READERS |= dict.fromkeys((".csv", ".txt"), open_table)
+READERS |= dict.fromkeys((".h5", ".hdf5"), open_hdf5)
+READERS |= dict.fromkeys((".edf", ".bdf"), open_edf)
+READERS[".npz"] = open_npz
+READERS[".mat"] = open_mat
+READERS[".hea"] = open_wfdb
 
 
 def open_source(
@@ -90,8 +49,9 @@ def open_source(
     carrier_mhz: float | None = None,
     q_sign: str = "auto",
     sfreq: float | None = None,
+    layout: str = "auto",
 ) -> Source:
-    """Open a recording without reading its samples.
+    """Open a recording; its first 10 s are looked at, and its last sample.
 
     Parameters
     ----------
@@ -102,42 +62,38 @@ def open_source(
         `+`, `-`, or `auto`: the sidecar's, else +.
     sfreq : float, optional
         Hz, for files that do not say it; another rate than the file's is an error.
+    layout : str
+        `iq`, `forward_reverse`, or `auto`: the sidecar's, else by `recognize_layout`.
 
     Raises
     ------
     DataError
-        If the file is missing, empty, of an unknown format, or holds no I/Q pair.
+        If the file is missing, empty, cut off, of an unknown format, or holds no I/Q pair.
     SettingsError
         If an option is out of range.
     """
     path = Path(path)
-    if q_sign not in {"auto", "+", "-"}:
-        raise SettingsError(f"--q-sign '{q_sign}': unknown; expected auto, + or -.")
-    if carrier_mhz is not None and not 0.5 <= carrier_mhz <= 20:
-        raise SettingsError(f"--carrier-mhz {carrier_mhz}: expected 0.5 to 20, in MHz.")
+    _check_options(carrier_mhz, q_sign, layout)
     _check_file(path)
-    suffix = path.suffix.lower()
-    if suffix not in READERS:
-        raise DataError(
-            f"recording '{path}': format '{suffix or 'without suffix'}' is not read; expected "
-            f"{', '.join(READERS)}. Convert it to a stereo WAV (I left, Q right)."
-        )
-    raw = READERS[suffix](path, sfreq)
+    raw = _reader(path)(path, sfreq)
     _check_rate(path, raw, sfreq)
-    side = _sidecar(path)
+    raw.read(raw.n_times - 1, raw.n_times)
+    side = read_sidecar(path)
+    layout = _layout(path, raw, side, layout)
     sign = q_sign if q_sign != "auto" else str(side.get("q_sign", "+"))
     carrier = carrier_mhz * 1e6 if carrier_mhz else side.get("carrier_hz") or raw.carrier_hz
     return Source(
         name=path.stem,
         sfreq=raw.sfreq,
         n_times=raw.n_times,
-        channels=tuple(f"gate {number}" for number in range(1, raw.n_gates + 1)),
-        read=raw.read if sign == "+" else lambda start, stop: raw.read(start, stop).conj(),
-        carrier_hz=_number(path, "carrier_hz", carrier),
-        angle_deg=_number(path, "angle_deg", side.get("angle_deg")) or 0.0,
-        sound_speed_m_s=_number(path, "sound_speed_m_s", side.get("sound_speed_m_s")) or 1540.0,
+        channels=tuple(f"gate {gate}" for gate in range(1, raw.n_gates + 1)),
+        read=_read(raw, layout, sign),
+        carrier_hz=number(path, "carrier_hz", carrier),
+        angle_deg=number(path, "angle_deg", side.get("angle_deg")) or 0.0,
+        sound_speed_m_s=number(path, "sound_speed_m_s", side.get("sound_speed_m_s")) or 1540.0,
         subject_id=str(side.get("subject_id", "")),
-        items=_items(side),
+        items=acquisition_items(side),
+        layout=layout,
     )
 
 
@@ -146,6 +102,7 @@ def read_recording(
     carrier_mhz: float | None = None,
     q_sign: str = "auto",
     sfreq: float | None = None,
+    layout: str = "auto",
 ) -> Recording:
     """Read a whole recording; see `open_source`.
 
@@ -154,7 +111,7 @@ def read_recording(
     DataError
         Also if a sample is not finite.
     """
-    source = open_source(path, carrier_mhz, q_sign, sfreq)
+    source = open_source(path, carrier_mhz, q_sign, sfreq, layout)
     samples = source.read(0, source.n_times)
     bad = np.flatnonzero(~np.isfinite(samples).all(axis=0))
     if bad.size:
@@ -173,6 +130,47 @@ def read_recording(
         sound_speed_m_s=source.sound_speed_m_s,
         name=source.name,
     )
+
+
+def _check_options(carrier_mhz: float | None, q_sign: str, layout: str) -> None:
+    if q_sign not in {"auto", "+", "-"}:
+        raise SettingsError(f"--q-sign '{q_sign}': unknown; expected auto, + or -.")
+    if layout not in {"auto", *LAYOUTS}:
+        raise SettingsError(f"--layout '{layout}': unknown; expected auto, {' or '.join(LAYOUTS)}.")
+    if carrier_mhz is not None and not 0.5 <= carrier_mhz <= 20:
+        raise SettingsError(f"--carrier-mhz {carrier_mhz}: expected 0.5 to 20, in MHz.")
+
+
+def _reader(path: Path) -> Callable[[Path, float | None], Raw]:
+    """The reader of a suffix; those of plug-ins come last."""
+    suffix = path.suffix.lower()
+    if suffix in READERS:
+        return READERS[suffix]
+    plugins = plugin_suffixes()
+    if suffix in plugins:
+        return plugin_reader(suffix, plugins[suffix])
+    raise DataError(
+        f"recording '{path}': format '{suffix or 'without suffix'}' is not read; expected "
+        f"{', '.join([*READERS, *plugins])}. Convert it to a stereo WAV (I left, Q right)."
+    )
+
+
+def _layout(path: Path, raw: Raw, side: dict[str, object], layout: str) -> str:
+    """The layout that is declared, else recognized; I and Q must both be alive."""
+    declared = layout if layout != "auto" else str(side.get("layout", "auto"))
+    if declared == "forward_reverse":
+        return declared
+    start = raw.read(0, min(raw.n_times, int(LOOK_S * raw.sfreq)))
+    check_alive(path, start)
+    return recognize_layout(start[0], raw.sfreq) if declared == "auto" else declared
+
+
+def _read(raw: Raw, layout: str, sign: str) -> Read:
+    """Reads I + jQ with the true sign of Q, whatever the layout."""
+    read = raw.read
+    if layout == "forward_reverse":
+        read = read_directions(raw.read, raw.n_times, raw.sfreq)
+    return read if sign == "+" else lambda start, stop: read(start, stop).conj()
 
 
 def _check_file(path: Path) -> None:
@@ -202,162 +200,3 @@ def _check_rate(path: Path, raw: Raw, sfreq: float | None) -> None:
         )
     if raw.n_times == 0:
         raise DataError(f"recording '{path}': no samples. Copy it again from the device.")
-
-
-def _sidecar(path: Path) -> dict[str, object]:
-    """What NAME.json beside the recording says; empty where there is none."""
-    beside = path.with_suffix(".json")
-    if not beside.is_file():
-        return {}
-    try:
-        content = json.loads(beside.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise DataError(f"sidecar '{beside}': not JSON ({error}). Mend or remove it.") from error
-    if not isinstance(content, dict):
-        raise DataError(f"sidecar '{beside}': expected one JSON object. Mend or remove it.")
-    if content.get("q_sign", "+") not in {"+", "-"}:
-        raise DataError(f"sidecar '{beside}': q_sign is {content['q_sign']!r}; expected + or -.")
-    return content
-
-
-def _number(path: Path, name: str, value: object) -> float | None:
-    if value is None:
-        return None
-    if not isinstance(value, int | float) or not np.isfinite(value):
-        raise DataError(f"sidecar of '{path}': {name} is {value!r}; expected a number.")
-    return float(value)
-
-
-def _items(side: dict[str, object]) -> dict[str, str]:
-    """The acquisition items of a sidecar; whatever else it holds stays there."""
-    return {
-        item: str(side[key])
-        for key, item in ITEMS.items()
-        if isinstance(side.get(key), str | int | float)
-    }
-
-
-def _gates(path: Path, frames: np.ndarray) -> np.ndarray:
-    """Columns I1, Q1, I2, Q2, ... as one row of I + jQ a gate."""
-    n_channels = 1 if frames.ndim == 1 else frames.shape[-1]
-    if frames.ndim != 2 or n_channels % 2 or n_channels == 0:
-        raise DataError(
-            f"recording '{path}': {'mono' if n_channels == 1 else f'{n_channels} channels'}; "
-            "expected two channels a gate, I and Q. Export the quadrature signal, not the audio."
-        )
-    gates = frames[:, 0::2].astype(np.complex64)
-    gates.imag = frames[:, 1::2]
-    return np.ascontiguousarray(gates.T)
-
-
-def _open_audio(path: Path, sfreq: float | None) -> Raw:
-    """WAV, RF64, W64 and FLAC through libsndfile."""
-    import soundfile
-
-    try:
-        info = soundfile.info(str(path))
-    except soundfile.LibsndfileError as error:
-        raise DataError(
-            f"recording '{path}': not an audio file ({error.error_string.rstrip('.')}). "
-            "Check that it was not renamed or cut."
-        ) from error
-    _gates(path, np.zeros((0, info.channels)))
-
-    def read(start: int, stop: int) -> np.ndarray:
-        try:
-            frames, _ = soundfile.read(
-                str(path), start=start, stop=stop, dtype="float32", always_2d=True
-            )
-        except soundfile.LibsndfileError as error:
-            raise DataError(f"recording '{path}': unreadable at sample {start}.") from error
-        if len(frames) != stop - start:
-            raise DataError(
-                f"recording '{path}': cut off after {start + len(frames)} of {info.frames} "
-                "samples. Copy it again from the device."
-            )
-        return _gates(path, frames)
-
-    return Raw(float(info.samplerate), int(info.frames), read, info.channels // 2)
-
-
-def _in_memory(sfreq: float, gates: np.ndarray, carrier_hz: float | None = None) -> Raw:
-    """What is read from an array (n_gates, n_times)."""
-    return Raw(
-        sfreq, gates.shape[1], lambda start, stop: gates[:, start:stop], len(gates), carrier_hz
-    )
-
-
-def _open_table(path: Path, sfreq: float | None) -> Raw:
-    """CSV with columns t, I, Q, or I, Q and a given rate."""
-    rate, frames = read_csv(path, sfreq)
-    return _in_memory(rate, _gates(path, frames))
-
-
-def _open_npz(path: Path, sfreq: float | None) -> Raw:
-    """NPZ with `iq` (n, 2) or complex `samples` (n,), `sfreq`, and optionally `carrier_hz`."""
-    content = read_npz(path, sfreq)
-    samples = content.samples if content.samples is not None else _gates(path, content.frames)
-    return _in_memory(content.sfreq, samples, content.carrier_hz)
-
-
-def _open_edf(path: Path, sfreq: float | None) -> Raw:
-    """EDF and EDF+ with two signals, I and Q, whose physical range is full scale."""
-    try:
-        import edfio
-    except ImportError as error:
-        raise DataError(
-            f"recording '{path}': EDF needs the extra files. Run: pip install \"emboscope[files]\""
-        ) from error
-    try:
-        file = edfio.read_edf(path)
-        signals = file.signals
-        rates = {signal.sampling_frequency for signal in signals}
-        frames = np.stack([signal.data for signal in signals[:2]], axis=1) if signals else None
-    except (ValueError, OSError, IndexError, UnicodeDecodeError) as error:
-        raise DataError(f"recording '{path}': not an EDF file ({error}).") from error
-    if frames is None or len(signals) != 2 or len(rates) != 1:
-        raise DataError(
-            f"recording '{path}': {len(signals)} signals; expected two of one rate, I and Q."
-        )
-    rate = float(rates.pop())
-    ends = [note.onset for note in file.annotations if note.text == "recording ends"]
-    n_times = min(len(frames), round(ends[0] * rate)) if ends else len(frames)
-    return _in_memory(rate, _gates(path, frames[:n_times]))
-
-
-READERS[".wav"] = READERS[".rf64"] = READERS[".w64"] = READERS[".flac"] = _open_audio
-READERS[".csv"] = _open_table
-READERS[".npz"] = _open_npz
-READERS[".edf"] = _open_edf
-
-
-def write_wav(path: Path, samples: np.ndarray, sfreq: float, subtype: str = "PCM_16") -> None:
-    """Write complex samples as a stereo WAV, I left and Q right; RF64 above 4 GiB.
-
-    Parameters
-    ----------
-    path : Path
-    samples : ndarray, shape (n_times,), complex
-        In fractions of full scale; what is beyond is clipped.
-    sfreq : float
-        A whole number of Hz.
-    subtype : str
-        `PCM_16`, `PCM_24` or `FLOAT`.
-
-    Raises
-    ------
-    DataError
-        If `sfreq` is not whole: the header cannot hold it.
-    """
-    import soundfile
-
-    if sfreq != round(sfreq):
-        raise DataError(f"recording '{path}': {sfreq} Hz; a WAV header holds whole Hz only.")
-    width = {"PCM_16": 2, "PCM_24": 3, "FLOAT": 4}[subtype]
-    container = "RF64" if 2 * width * samples.size > 2**32 - 1024 else "WAV"
-    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    with soundfile.SoundFile(str(aside), "w", round(sfreq), 2, subtype, format=container) as file:
-        for start in range(0, samples.size, 2**20):
-            part = samples[start : start + 2**20]
-            file.write(np.stack([part.real, part.imag], axis=1))
-    aside.replace(path)
