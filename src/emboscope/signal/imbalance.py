@@ -1,0 +1,99 @@
+"""Gain and phase errors between I and Q, which put an image of the flow on the other side."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from emboscope.errors import DataError
+
+CORRECT_ABOVE_DB = -35.0  # a weaker image is within the error of the estimate
+NO_IMBALANCE_ABOVE_DB = -10.0  # such a signal is not quadrature at all
+BLOCK_S = 10.0
+
+
+@dataclass(frozen=True)
+class Imbalance:
+    """Q' = g sin(θ + φ) beside I' = cos θ.
+
+    Attributes
+    ----------
+    gain_db : float
+        20 log10 g.
+    phase_deg : float
+        φ.
+    image_db : float
+        Level of the image over the signal: |1 - g exp(-jφ)| / |1 + g exp(jφ)|.
+    """
+
+    gain_db: float
+    phase_deg: float
+    image_db: float
+
+    @property
+    def correctable(self) -> bool:
+        """Whether the image is above -35 dB, and not so strong that it is no imbalance."""
+        return CORRECT_ABOVE_DB < self.image_db < NO_IMBALANCE_ABOVE_DB
+
+
+def estimate_imbalance(samples: np.ndarray) -> Imbalance:
+    """Imbalance of I and Q, by their powers and their correlation, means removed.
+
+    Parameters
+    ----------
+    samples : ndarray, shape (n_times,), complex
+        I + jQ of one gate, 10 s or so; high-passed, as strong clutter has few independent samples
+        and so a correlation by chance.
+
+    Returns
+    -------
+    Imbalance
+
+    Raises
+    ------
+    DataError
+        If I or Q is constant.
+    """
+    i, q = (
+        part.astype(np.float64) - part.mean(dtype=float) for part in (samples.real, samples.imag)
+    )
+    power_i, power_q = np.mean(i * i), np.mean(q * q)
+    if power_i == 0 or power_q == 0:
+        raise DataError("signal: I or Q is constant; expected both to move. Check the cable.")
+    gain = np.sqrt(power_q / power_i)
+    phase = np.arcsin(np.clip(np.mean(i * q) / np.sqrt(power_i * power_q), -1, 1))
+    turned = gain * np.exp(1j * phase)
+    image = np.abs(1 - turned.conj()) / np.abs(1 + turned)
+    return Imbalance(
+        gain_db=float(20 * np.log10(gain)),
+        phase_deg=float(np.rad2deg(phase)),
+        image_db=float(20 * np.log10(max(image, 1e-12))),
+    )
+
+
+def correct_imbalance(samples: np.ndarray, imbalance: Imbalance) -> np.ndarray:
+    """I + jQ with the imbalance taken out of Q by Gram-Schmidt; the mean stays.
+
+    As it came where the imbalance is not `correctable`.
+    """
+    if not imbalance.correctable:
+        return samples
+    gain, phase = 10 ** (imbalance.gain_db / 20), np.deg2rad(imbalance.phase_deg)
+    mean = samples.mean(dtype=np.complex128)
+    centered = samples.astype(np.complex128) - mean
+    q = (centered.imag / gain - np.sin(phase) * centered.real) / np.cos(phase)
+    return (centered.real + 1j * q + mean).astype(samples.dtype)
+
+
+def balance_blocks(samples: np.ndarray, sfreq: float) -> np.ndarray:
+    """The signal corrected by the imbalance of each 10 s; a short last block joins the one before.
+
+    Parameters
+    ----------
+    samples : ndarray, shape (n_times,), complex
+        I + jQ of one gate, high-passed.
+    sfreq : float
+        In Hz.
+    """
+    n_blocks = max(1, int(samples.size / (BLOCK_S * sfreq)))
+    parts = np.array_split(samples, [int(n * BLOCK_S * sfreq) for n in range(1, n_blocks)])
+    return np.concatenate([correct_imbalance(part, estimate_imbalance(part)) for part in parts])

@@ -1,0 +1,133 @@
+"""What cannot be judged, and what is no Doppler signal."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from emboscope.errors import DataError
+from emboscope.signal.imbalance import balance_blocks, correct_imbalance, estimate_imbalance
+from emboscope.signal.quality import (
+    Interval,
+    circularity,
+    clipped,
+    dc_offset,
+    unusable_intervals,
+)
+
+SFREQ = 4000.0
+
+
+@pytest.fixture
+def flow(rng):
+    """Ten seconds of noise in a band of positive frequencies, over weak white noise."""
+    n = int(10 * SFREQ)
+    spectrum = np.fft.fft(rng.standard_normal(n) + 1j * rng.standard_normal(n))
+    freqs = np.fft.fftfreq(n, 1 / SFREQ)
+    return 0.05 * np.fft.ifft(spectrum * (((freqs > 200) & (freqs < 1500)) + 0.1))
+
+
+def noise(rng, n):
+    return 0.005 * (rng.standard_normal(n) + 1j * rng.standard_normal(n))
+
+
+def test_clean_flow_has_no_unusable_stretch(flow):
+    assert unusable_intervals(flow, SFREQ) == []
+
+
+def test_clean_flow_is_not_clipped(flow):
+    assert not clipped(flow).any()
+
+
+@pytest.mark.parametrize("value", [0, 0.2 - 0.1j])
+def test_constant_run_is_a_dropout(flow, value):
+    flow[8000:8400] = value
+    assert unusable_intervals(flow, SFREQ) == [Interval(2.0, 2.1, "dropout")]
+
+
+def test_constant_run_under_50_ms_is_no_dropout(flow):
+    flow[8000:8199] = 0
+    assert unusable_intervals(flow, SFREQ) == []
+
+
+@pytest.mark.parametrize(("seconds", "found"), [(0.9, 0), (1.5, 1)])
+def test_clipping_counts_as_saturated_beyond_a_second(flow, seconds, found):
+    first, last = 8000, 8000 + int(seconds * SFREQ)
+    loud = 50 * flow[first:last]
+    flow[first:last] = np.clip(loud.real, -1, 1) + 1j * np.clip(loud.imag, -1, 1)
+    intervals = unusable_intervals(flow, SFREQ)
+    assert [interval.reason for interval in intervals] == ["saturated"] * found
+    for interval in intervals:  # to within the 10 ms over which clipped samples are joined
+        assert_allclose((interval.start_s, interval.stop_s), (2.0, 3.5), atol=0.01)
+
+
+def test_noise_alone_is_no_flow(flow, rng):
+    flow[8000:16000] = noise(rng, 8000)
+    assert unusable_intervals(flow, SFREQ) == [Interval(2.0, 4.0, "no flow")]
+
+
+def test_moving_wall_is_no_flow(rng):
+    wall = 0.3 * np.exp(8j * np.sin(2 * np.pi * np.arange(12000) / SFREQ))  # up to 8 Hz
+    assert unusable_intervals(wall + noise(rng, 12000), SFREQ) == [Interval(0.0, 3.0, "no flow")]
+
+
+def test_gain_changes_no_interval(flow, rng):
+    flow[8000:16000] = noise(rng, 8000)
+    flow[20000:21000] = 0
+    assert unusable_intervals(0.1 * flow, SFREQ) == unusable_intervals(flow, SFREQ)
+
+
+def test_reasons_do_not_overlap(flow):
+    flow[8000:16000] = 0
+    assert unusable_intervals(flow, SFREQ) == [Interval(2.0, 4.0, "dropout")]
+
+
+def test_flow_is_circular_and_one_real_signal_is_not(flow, rng):
+    music = rng.standard_normal(40000)
+    assert circularity(flow + 0.5) < 0.05
+    assert circularity((1 + 1j) * music + 3) == pytest.approx(1)
+    assert np.isnan(circularity(np.full(10, 0.3)))
+
+
+def test_offset_is_the_mean(flow):
+    assert dc_offset(flow + 0.02 - 0.01j) == pytest.approx(0.02 - 0.01j, abs=1e-3)
+
+
+def imbalanced(angle, gain_db, phase_deg):
+    """Table 1.3: I = cos θ, Q' = g sin(θ + φ)."""
+    return np.cos(angle) + 1j * 10 ** (gain_db / 20) * np.sin(angle + np.deg2rad(phase_deg))
+
+
+@pytest.mark.parametrize(
+    ("gain_db", "phase_deg", "image_db"), [(0.1, 0.5, -43.0), (0.5, 2.0, -29.5), (1.0, 3.0, -24.0)]
+)
+def test_image_has_the_published_level(gain_db, phase_deg, image_db):
+    angle = 2 * np.pi * 600 * np.arange(40000) / SFREQ
+    found = estimate_imbalance(imbalanced(angle, gain_db, phase_deg))
+    assert found.image_db == pytest.approx(image_db, abs=0.5)
+    assert (found.gain_db, found.phase_deg) == pytest.approx((gain_db, phase_deg), abs=0.01)
+    spectrum = np.abs(np.fft.fft(imbalanced(angle, gain_db, phase_deg))) ** 2
+    assert 10 * np.log10(spectrum[-6000] / spectrum[6000]) == pytest.approx(
+        found.image_db, abs=0.01
+    )
+
+
+@pytest.mark.parametrize(("gain_db", "phase_deg"), [(0.5, 2.0), (1.0, 3.0), (-1.0, -3.0)])
+def test_correction_brings_the_image_under_50_db(flow, gain_db, phase_deg):
+    gain, phase = 10 ** (gain_db / 20), np.deg2rad(phase_deg)
+    wrong = flow.real + 1j * gain * (np.cos(phase) * flow.imag + np.sin(phase) * flow.real) + 0.01j
+    right = correct_imbalance(wrong, estimate_imbalance(wrong))
+    assert estimate_imbalance(right).image_db < -50
+    assert dc_offset(right) == pytest.approx(dc_offset(wrong))
+    assert_array_equal(balance_blocks(wrong, SFREQ), right)
+
+
+def test_weak_image_and_what_is_no_quadrature_stay_as_they_are(flow):
+    angle = 2 * np.pi * 600 * np.arange(40000) / SFREQ
+    weak, music = imbalanced(angle, 0.1, 0.5), (1 + 1j) * flow.real
+    for samples in (weak, music):
+        assert_array_equal(correct_imbalance(samples, estimate_imbalance(samples)), samples)
+
+
+def test_constant_channel_has_no_imbalance():
+    with pytest.raises(DataError, match="I or Q is constant"):
+        estimate_imbalance(np.arange(10.0) + 1j)
