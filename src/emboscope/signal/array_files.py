@@ -20,7 +20,7 @@ from emboscope.signal.source import (
     Raw,
     check_channels,
     check_claim,
-    needs_extra,
+    load_library,
     pair_channels,
     reading,
     to_full_scale,
@@ -67,10 +67,7 @@ def open_hdf5(path: Path, sfreq: float | None) -> Raw:
     DataError
         If it holds no samples or rate, or they lie in another file.
     """
-    try:
-        import h5py  # noqa: F401
-    except ImportError as error:
-        raise needs_extra(path, "HDF5") from error
+    load_library("h5py", "HDF5")
     return _open_arrays(path, lambda: _hdf5(path), sfreq)
 
 
@@ -178,8 +175,7 @@ def _check_whole(path: Path, n_bytes: float) -> None:
 @contextmanager
 def _hdf5(path: Path) -> Iterator[Arrays]:
     """The arrays at the root of an HDF5 file, while it is open."""
-    import h5py
-
+    h5py = load_library("h5py", "HDF5")
     with h5py.File(path, "r") as file:
         arrays = {name: np.asarray(file.attrs[name]) for name in KNOWN[2:] if name in file.attrs}
         for name in file:

@@ -4,7 +4,9 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 
@@ -125,11 +127,22 @@ def check_claim(path: Path, n_bytes: int) -> None:
         )
 
 
-def needs_extra(path: Path, what: str) -> DataError:
-    """The error where the library of a format is not installed."""
-    return DataError(
-        f"recording '{path}': {what} needs the extra files. Run: pip install \"emboscope[files]\""
-    )
+def load_library(name: str, what: str) -> ModuleType:
+    """A library of the extra `files`; its own warnings while it loads are none of the user's.
+
+    Raises
+    ------
+    DataError
+        If it is not installed, with the command that installs it.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return import_module(name)
+    except ImportError as error:
+        raise DataError(
+            f'{what} needs the library {name}. Run: pip install "emboscope[files]"'
+        ) from error
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from emboscope.signal.source import (
     Raw,
     check_channels,
     check_claim,
-    needs_extra,
+    load_library,
     pair_channels,
     reading,
 )
@@ -25,10 +25,7 @@ def open_wfdb(path: Path, sfreq: float | None) -> Raw:
     DataError
         If the record is damaged, has several segments, a gain of zero, or lies elsewhere.
     """
-    try:
-        import wfdb
-    except ImportError as error:
-        raise needs_extra(path, "WFDB") from error
+    wfdb = load_library("wfdb", "WFDB")
     record = str(path.with_suffix(""))
     with reading(path, "a WFDB header"):
         header = wfdb.rdheader(record)
