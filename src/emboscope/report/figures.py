@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from PIL import Image
 
 from emboscope.evaluation.statistics import Estimate
 from emboscope.events.event import Event
@@ -18,14 +19,24 @@ VERDICT_COLORS = {"embolus": "#E69F00", "doubtful": "#F0E442", "artifact": "#56B
 UNLABELED = "#C8C8C8"
 
 
-def _png(figure: Figure) -> bytes:
+def png(figure: Figure) -> bytes:
+    """The figure as a picture file."""
     buffer = io.BytesIO()
     FigureCanvasAgg(figure).print_png(buffer)
     return buffer.getvalue()
 
 
-def _figure(width: float, height: float) -> Figure:
-    return Figure(figsize=(width, height), dpi=110, layout="constrained")
+def compact(picture: bytes, n_colors: int = 128) -> bytes:
+    """The picture in a palette, rare colors included: a third of the size."""
+    buffer = io.BytesIO()
+    full = Image.open(io.BytesIO(picture)).convert("RGB")
+    full.quantize(n_colors, Image.Quantize.MAXCOVERAGE).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def new_figure(width: float, height: float, constrained: bool = True) -> Figure:
+    """An empty figure of that size, in inches; `constrained` finds places for its parts."""
+    return Figure((width, height), dpi=110, layout="constrained" if constrained else None)
 
 
 def spectrogram_figure(
@@ -52,7 +63,7 @@ def spectrogram_figure(
         Those that peak within `times_s` are drawn.
     title : str
     """
-    figure = _figure(9, 2.6)
+    figure = new_figure(9, 2.6)
     axes = figure.subplots()
     floor = np.percentile(level_db, 30)
     image = axes.imshow(
@@ -78,7 +89,7 @@ def spectrogram_figure(
     axes.set(xlabel="time (s)", ylabel="frequency (Hz)" if unit == "Hz" else f"velocity ({unit})")
     axes.set_title(title, fontsize=10, loc="left")
     figure.colorbar(image, ax=axes, label="dB re full scale", pad=0.01)
-    return _png(figure)
+    return png(figure)
 
 
 def map_figure(
@@ -101,7 +112,7 @@ def map_figure(
     asked : ndarray of bool, shape (n_samples,)
         Samples that the expert labelled.
     """
-    figure = _figure(12, 4.2)
+    figure = new_figure(12, 4.2)
     expert, spread, local = figure.subplots(1, 3)
     _scatter(expert, points, np.where(asked, labels, -1), classes)
     expert.set_title(f"labelled by the expert ({int(asked.sum())})", fontsize=10, loc="left")
@@ -114,7 +125,7 @@ def map_figure(
     for axes in (expert, spread, local):
         axes.set(xticks=[], yticks=[])
         axes.set_aspect("equal", "datalim")
-    return _png(figure)
+    return png(figure)
 
 
 def _scatter(axes: Axes, points: np.ndarray, labels: np.ndarray, classes: Sequence[str]) -> None:
@@ -136,7 +147,7 @@ def confusion_figure(matrices: Mapping[str, np.ndarray], classes: Sequence[str])
         Rows are true, columns predicted.
     classes : sequence of str
     """
-    figure = _figure(4.2 * len(matrices), 3.6)
+    figure = new_figure(4.2 * len(matrices), 3.6)
     for axes, (title, matrix) in zip(
         figure.subplots(1, len(matrices), squeeze=False)[0], matrices.items(), strict=True
     ):
@@ -152,7 +163,7 @@ def confusion_figure(matrices: Mapping[str, np.ndarray], classes: Sequence[str])
         axes.set_xticklabels(classes, fontsize=9)
         axes.set_yticklabels(classes, fontsize=9)
         axes.set_title(title, fontsize=10, loc="left")
-    return _png(figure)
+    return png(figure)
 
 
 def scores_figure(columns: Mapping[str, Mapping[str, Estimate]]) -> bytes:
@@ -163,7 +174,7 @@ def scores_figure(columns: Mapping[str, Mapping[str, Estimate]]) -> bytes:
     columns : dict of model to dict of metric to Estimate
     """
     metrics = list(next(iter(columns.values())))
-    figure = _figure(7, 0.9 + 0.55 * len(metrics))
+    figure = new_figure(7, 0.9 + 0.55 * len(metrics))
     axes = figure.subplots()
     for offset, (model, estimates) in enumerate(columns.items()):
         height = np.arange(len(metrics))[::-1] - 0.12 * (offset - (len(columns) - 1) / 2)
@@ -178,7 +189,7 @@ def scores_figure(columns: Mapping[str, Mapping[str, Estimate]]) -> bytes:
     axes.set_ylim(-0.6, len(metrics) - 0.4)
     axes.grid(axis="x", alpha=0.3)
     axes.legend(fontsize=8)
-    return _png(figure)
+    return png(figure)
 
 
 def size_figure(bits: Mapping[str, float]) -> bytes:
@@ -189,7 +200,7 @@ def size_figure(bits: Mapping[str, float]) -> bytes:
     bits : dict of str to number
         What it is, and its size in bits.
     """
-    figure = _figure(7, 0.8 + 0.4 * len(bits))
+    figure = new_figure(7, 0.8 + 0.4 * len(bits))
     axes = figure.subplots()
     kilobytes = [size / 8000 for size in bits.values()]
     bars = axes.barh(list(bits), kilobytes, color=COLORS[: len(bits)])
@@ -197,4 +208,4 @@ def size_figure(bits: Mapping[str, float]) -> bytes:
     axes.invert_yaxis()
     axes.set_xlim(0, 1.2 * max(kilobytes))
     axes.set_xlabel("weights, kB")
-    return _png(figure)
+    return png(figure)
