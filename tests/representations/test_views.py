@@ -6,15 +6,17 @@ import torch
 from numpy.testing import assert_allclose
 
 from emboscope.datasets.hits import front_end as hits_front_end
-from emboscope.errors import DataError
+from emboscope.errors import DataError, SettingsError
 from emboscope.learning.front_end import TorchFrontEnd
 from emboscope.representations.front_end import FrontEnd
 from emboscope.representations.handcrafted import handcrafted_features
 from emboscope.representations.views import (
-    REPRESENTATIONS,
+    HITS224,
     SpectrogramSettings,
     WaveformSettings,
+    spectral_power,
     spectrogram,
+    stft,
     waveform,
 )
 from twins import views as twin
@@ -53,20 +55,6 @@ def test_real_signal_has_a_mirrored_spectrum():
     assert_allclose(found[1:16], found[17:][::-1], atol=1e-4)
 
 
-def test_every_representation_is_finite_on_silence_and_one_by_one_equals_all(rng):
-    segments = rng.standard_normal((3, 1, 178))
-    segments[0] = 0
-    for kind, settings in (
-        ("waveform", WaveformSettings()),
-        ("spectrogram", SpectrogramSettings()),
-    ):
-        together = REPRESENTATIONS[kind](segments, settings)
-        assert np.isfinite(together).all()
-        alone = [REPRESENTATIONS[kind](segment[None], settings)[0] for segment in segments]
-        assert_allclose(together, alone, atol=1e-5)
-    assert set(REPRESENTATIONS) == {"waveform", "spectrogram"}
-
-
 def test_waveform_is_the_signal_over_its_divisor(rng):
     segments = rng.standard_normal((2, 1, 50))
     scaled = waveform(segments, WaveformSettings(unit_divisor=100))
@@ -83,17 +71,90 @@ def test_hits_views_have_the_contract_shapes_and_keep_direction():
     assert views["spectrogram"][0, 0, 32:].mean() > views["spectrogram"][0, 0, :32].mean()
 
 
-@pytest.mark.parametrize("kind", ["esr", "hits"])
+@pytest.mark.parametrize("kind", ["esr", "hits", "hits224", "hits_in_db"])
 def test_torch_twin_of_the_front_end_is_equal(rng, kind):
-    if kind == "hits":
-        chain, shape, level = hits_front_end(), (2, 2, 1400), 0.05
-    else:
-        chain, shape, level = FrontEnd(sfreq=173.61, n_times=178), (2, 1, 178), 50.0
-    segments = (level * rng.standard_normal(shape)).astype(np.float32)
+    chain = {
+        "esr": FrontEnd(sfreq=173.61, n_times=178),
+        "hits": hits_front_end(),
+        "hits224": hits_front_end().model_copy(update={"views": {"spectrogram": HITS224}}),
+        "hits_in_db": hits_front_end().model_copy(
+            update={"views": {"image": HITS224.model_copy(update={"normalization": "none"})}}
+        ),
+    }[kind]
+    level = 50.0 if kind == "esr" else 0.05
+    segments = rng.standard_normal((2, chain.n_channels, chain.n_times))
+    segments = (level * segments).astype(np.float32)
     expected = chain.compute(segments)
     made = TorchFrontEnd(chain)(torch.from_numpy(segments))
     for name, view in expected.items():
-        assert_allclose(made[name].numpy(), view, atol=1e-4 if kind == "hits" else 1e-3)
+        assert_allclose(made[name].numpy(), view, atol=1e-3 if kind == "esr" else 1e-4)
+
+
+def test_view_without_a_form_in_torch_is_not_made_in_training():
+    views = {"waveform": {"kind": "waveform"}, "mel": {"kind": "mel"}}
+    chain = FrontEnd(sfreq=4385, n_channels=2, n_times=1400, views=views)
+    assert not chain.follows_waveform
+    with pytest.raises(SettingsError, match=r"'mel' \(mel\) has no form in torch; expected"):
+        TorchFrontEnd(chain)(torch.zeros(1, 2, 1400))
+
+
+def test_missing_view_is_made_of_the_waveform(rng):
+    views = {"waveform": WaveformSettings(unit_divisor=10), "mel": {"kind": "mel"}}
+    chain = FrontEnd(sfreq=4385, n_channels=2, n_times=1400, views=views)
+    made = chain.compute(rng.standard_normal((2, 2, 1400)))
+    completed = chain.complete({"waveform": made["waveform"]})
+    assert_allclose(completed["mel"], made["mel"], atol=1e-3)  # waveform is in single precision
+
+
+def tone(frequency, n_times=1400):
+    line = np.exp(2j * np.pi * frequency * np.arange(n_times) / 4385)
+    return np.stack([line.real, line.imag])[None]
+
+
+def test_released_transform_of_a_steady_tone_comes_and_goes():
+    # Hamming window of 128 samples, hop 16: the values that the specification measured
+    settings = SpectrogramSettings(n_fft=128, hop=16, window="hamming")
+    spectrum = stft(tone(600), settings)
+    row = spectral_power(spectrum).mean(axis=2).argmax()
+    values = np.sqrt(spectral_power(spectrum, "released")[0, row])
+    assert_allclose([values.min(), values.max()], [0.58, 56.8], atol=0.05)
+
+
+@pytest.mark.parametrize(
+    "settings", [SpectrogramSettings(n_fft=128, hop=16), HITS224], ids=["blackman", "hits224"]
+)
+def test_steady_tone_is_one_steady_line_on_its_side(settings):
+    level = 10 * np.log10(spectral_power(stft(tone(600), settings))[0])[:, 5:-5]
+    row = int(level.mean(axis=1).argmax())
+    frequency = (row - settings.n_fft / 2) * 4385 / settings.n_fft
+    assert abs(frequency - 600) <= 4385 / settings.n_fft
+    assert np.ptp(level[row]) < 0.1
+    mirrored = level[settings.n_fft - row]
+    assert (level[row] - mirrored).min() >= (60 if settings.window == "blackman" else 40)
+
+
+def test_given_background_is_zero_decibels_of_noise_of_its_power(rng):
+    settings = HITS224.model_copy(update={"normalization": "none"})
+    signal = np.sqrt(0.5) * 0.03 * rng.standard_normal((40, 2, 1400))
+    view = spectrogram(signal, settings, background=np.full(40, 0.03**2))[..., 5:-5]
+    # the log of an exponential variable is -2.51 dB in the mean; 0.1 dB: some 9 SD of the mean
+    assert_allclose(view.mean(), -2.51, atol=0.1)
+    louder = spectrogram(2 * signal, settings, background=np.full(40, 0.03**2))[..., 5:-5]
+    inside = (view > -20) & (louder < 30)
+    assert_allclose((louder - view)[inside], 20 * np.log10(2), atol=1e-4)
+
+
+def test_spread_frames_are_equally_far_from_both_ends():
+    pulse = np.zeros((1, 2, 1400))
+    pulse[0, 0, [0, -1]] = 1  # the first and the last sample
+    energy = spectral_power(stft(pulse, HITS224))[0].sum(axis=0)
+    assert energy.shape == (96,)
+    assert_allclose(energy, energy[::-1], rtol=0.1)  # frames start at whole samples
+
+
+def test_window_longer_than_the_transform_is_refused():
+    with pytest.raises(SettingsError, match="window_length 64; expected at most n_fft, 32"):
+        SpectrogramSettings.parse({"window_length": 64})
 
 
 def test_segments_are_cut_with_their_peak_in_place_and_zeros_beyond_the_ends():

@@ -14,6 +14,8 @@ from emboscope.representations.views import (
     RELEASED_DB,
     SILENCE,
     SpectrogramSettings,
+    WaveformSettings,
+    spread_frames,
     window,
 )
 
@@ -31,18 +33,16 @@ class TorchSpectrogram(nn.Module):
     def __init__(self, settings: SpectrogramSettings) -> None:
         super().__init__()
         self.settings = settings
-        n_fft = settings.n_fft
+        n_fft, length = settings.n_fft, settings.frame_length
         shape = torch.from_numpy(window(settings)).double()
         rows = torch.arange(n_fft, dtype=torch.float64) - n_fft // 2
-        angle = 2 * math.pi / n_fft * rows[:, None] * torch.arange(n_fft)  # (freq, time)
+        angle = 2 * math.pi / n_fft * rows[:, None] * torch.arange(length)  # (freq, time)
         self.register_buffer("real", (angle.cos() * shape).T.contiguous(), False)
         self.register_buffer("imaginary", (-angle.sin() * shape).T.contiguous(), False)
 
     def forward(self, signal: Tensor) -> Tensor:
         """Image (batch, 1, freq, frame) of a signal (batch, 1 or 2, time)."""
-        frames = _scaled(signal.double(), self.settings.scaling).unfold(
-            -1, self.settings.n_fft, self.settings.hop
-        )  # (batch, channel, frame, time)
+        frames = self._frames(_scaled(signal.double(), self.settings.scaling))
         real, imaginary = frames[:, 0] @ self.real, frames[:, 0] @ self.imaginary
         if signal.shape[1] == 2:
             real = real - frames[:, 1] @ self.imaginary
@@ -52,6 +52,15 @@ class TorchSpectrogram(nn.Module):
         else:
             image = self._clipped(real, imaginary)
         return image.transpose(1, 2)[:, None].to(signal.dtype)
+
+    def _frames(self, signal: Tensor) -> Tensor:
+        """Windows of the signal, (batch, channel, frame, time)."""
+        length, n_frames = self.settings.frame_length, self.settings.n_frames
+        if n_frames is None:
+            return signal.unfold(-1, length, self.settings.hop)
+        starts = torch.from_numpy(spread_frames(signal.shape[-1], length, n_frames)) + length
+        index = starts[:, None] + torch.arange(length)
+        return nn.functional.pad(signal, (length, length))[..., index.to(signal.device)]
 
     def _clipped(self, real: Tensor, imaginary: Tensor) -> Tensor:
         """dB, clipped to [μ + aσ, μ + bσ] of each image."""
@@ -76,6 +85,8 @@ class TorchSpectrogram(nn.Module):
         ratio = power / middle.clamp(min=SILENCE)[:, None, None]
         image = 10 * (ratio + SILENCE).log10()
         image = image.clamp(self.settings.floor_db, self.settings.ceiling_db)
+        if self.settings.normalization == "none":
+            return image
         return (image - image.mean((1, 2), keepdim=True)) / _sd(image).clamp(min=LEAST_SD)
 
 
@@ -97,14 +108,19 @@ class TorchFrontEnd(nn.Module):
         for name, settings in self.front_end.views.items():
             if isinstance(settings, SpectrogramSettings):
                 views[name] = self.spectrograms[name](signal)
-            else:
+            elif isinstance(settings, WaveformSettings):
                 views[name] = _scaled(signal / settings.unit_divisor, settings.scaling)
+            else:
+                raise SettingsError(
+                    f"front_end.views: '{name}' ({settings.kind}) has no form in torch; expected "
+                    "waveform and spectrogram alone. Compute it beforehand."
+                )
         return views
 
     def from_waveform(self, waveform: Tensor) -> dict[str, Tensor]:
         """All views of the view `waveform`."""
         settings = self.front_end.views.get("waveform")
-        if settings is None or isinstance(settings, SpectrogramSettings):
+        if not isinstance(settings, WaveformSettings):
             raise SettingsError(
                 "front_end.views: no 'waveform'; expected one to make the others of. Add it."
             )

@@ -7,15 +7,32 @@ import numpy as np
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 from emboscope.errors import DataError, SettingsError
-from emboscope.representations.views import (
-    REPRESENTATIONS,
-    SpectrogramSettings,
-    ViewSettings,
-    WaveformSettings,
-    check_segment,
-)
+from emboscope.representations.adms import AdmsImageSettings
+from emboscope.representations.bit_pulse import BitPulseSettings
+from emboscope.representations.cochleagram import CochleagramSettings
+from emboscope.representations.contract import REPRESENTATIONS
+from emboscope.representations.mel import ChromaSettings, MelSettings
+from emboscope.representations.series_images import GafSettings, MtfSettings, RpSettings
+from emboscope.representations.views import SpectrogramSettings, WaveformSettings, check_segment
+from emboscope.representations.wavelet import WaveletSettings
 from emboscope.settings import Settings
 from emboscope.signal.spectrum import HighPass
+
+ViewSettings = (
+    WaveformSettings
+    | SpectrogramSettings
+    | MelSettings
+    | ChromaSettings
+    | CochleagramSettings
+    | BitPulseSettings
+    | WaveletSettings
+    | GafSettings
+    | MtfSettings
+    | RpSettings
+    | AdmsImageSettings
+)
+
+_IN_TORCH = (WaveformSettings, SpectrogramSettings)  # that a network can compute in training
 
 _DEFAULT_VIEWS: dict[str, ViewSettings] = {
     "waveform": WaveformSettings(),
@@ -48,32 +65,52 @@ class FrontEnd(Settings):
         Returns
         -------
         views : dict of ndarray of float32
-            waveform (batch, n_channels, n_times), spectrogram (batch, 1, n_freqs, n_frames).
+            By name; each (batch, *shapes[name]).
 
         Raises
         ------
         DataError
-            If the segments have another shape, or are not finite.
+            If the segments have another shape, are too short for a view, or are not finite.
+        SettingsError
+            If a view reaches above half the sampling frequency.
         """
         signal = check_segment(signal, self.n_channels, self.n_times)
         return {
-            name: REPRESENTATIONS[settings.kind](signal, settings)
+            name: REPRESENTATIONS[settings.kind](signal, settings, self.sfreq)
             for name, settings in self.views.items()
         }
 
     @property
-    def follows_waveform(self) -> bool:
-        """Whether all views can be made of the view `waveform`, which min-max scaling can bar."""
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shape of each view of one segment."""
+        return {
+            name: settings.shape(self.n_channels, self.n_times)
+            for name, settings in self.views.items()
+        }
+
+    @property
+    def waveform_is_signal(self) -> bool:
+        """Whether the view `waveform` tells all the others, which min-max scaling can bar."""
         settings = self.views.get("waveform")
         if not isinstance(settings, WaveformSettings):
             return False
-        rest = [view for view in self.views.values() if isinstance(view, SpectrogramSettings)]
-        return settings.scaling == "none" or all(view.scaling == settings.scaling for view in rest)
+        rest = [view for view in self.views.values() if not isinstance(view, WaveformSettings)]
+        return settings.scaling == "none" or all(
+            isinstance(view, SpectrogramSettings) and view.scaling == settings.scaling
+            for view in rest
+        )
+
+    @property
+    def follows_waveform(self) -> bool:
+        """Whether training can make all views of the view `waveform`, augmented or not."""
+        return self.waveform_is_signal and all(
+            isinstance(view, _IN_TORCH) for view in self.views.values()
+        )
 
     def signal_of(self, waveform: np.ndarray) -> np.ndarray:
         """The segments of which `waveform` is the view, in the unit of the recordings."""
         settings = self.views["waveform"]
-        if not (isinstance(settings, WaveformSettings) and self.follows_waveform):
+        if not (isinstance(settings, WaveformSettings) and self.waveform_is_signal):
             raise SettingsError(
                 "front_end.views: min-max scaling of 'waveform' alone; expected the same of every "
                 "view. Give all views, or scale them alike."
