@@ -100,9 +100,9 @@ def over_time(
     )
     rate = Figure(
         draw.rate_figure(bins, session.duration_s, words),
-        say("Emboli per evaluable hour in bins of {width} min, with exact intervals (95 %).").format(
-            width=width
-        ),
+        say(
+            "Emboli per evaluable hour in bins of {width} min, with exact intervals (95 %)."
+        ).format(width=width),
         say("Rate of emboli over time: {rates}.").format(
             rates=", ".join(f"{words.clock(b.start_s)} {words.rate(b.rate)}" for b in bins) or "–"
         ),
