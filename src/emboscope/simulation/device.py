@@ -124,11 +124,11 @@ class Device:
         self._mix(parts)
         parts += self._drift(samples.shape[1], first)
         parts = LIMITERS[self.limiter](parts)
-        clipped = np.any(np.abs(parts) >= 1, axis=(0, 2))
+        clipped = np.maximum(np.abs(parts[..., 0]), np.abs(parts[..., 1])).max(axis=0) >= 1
         parts = FAULTS[self.fault](_convert(parts, self.center.adc_bits))
         for onset, end in np.round(self.silent_s * self.sfreq).astype(int) - first:
             parts[:, max(onset, 0) : max(end, 0)] = 0
-        return np.ascontiguousarray(parts).view(np.complex64)[..., 0], np.asarray(clipped)
+        return np.ascontiguousarray(parts).view(np.complex64)[..., 0], clipped
 
     def _lines(self, n: int, first: int) -> np.ndarray:
         """Sum of the lines, real; the phase comes from whole cycles, exact at any time."""
@@ -148,9 +148,8 @@ class Device:
     def _drift(self, n: int, first: int) -> np.ndarray:
         """Offset of I and Q, (n, 2), on a slow wave of 10 minutes, straight within a chunk."""
         start, end = np.sin(2 * np.pi * np.array([first, first + n]) / (600 * self.sfreq))
-        return np.multiply.outer(1 + 0.1 * np.linspace(start, end, n), self.offset).astype(
-            np.float32
-        )
+        wave = np.linspace(1 + 0.1 * start, 1 + 0.1 * end, n, dtype=np.float32)
+        return wave[:, None] * np.array(self.offset, np.float32)
 
 
 @lru_cache(maxsize=4)

@@ -1,6 +1,7 @@
 """What interrupts the flow for a while: loss of contact, a cough, a new position of the probe."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -66,12 +67,17 @@ class Steps:
     sizes: np.ndarray
     fade_s: float = np.inf
 
-    def at(self, times: np.ndarray) -> np.ndarray:
-        """Sum of the changes so far, at each time."""
-        after = np.zeros(self.times_s.size + 1)
+    @cached_property
+    def _after(self) -> np.ndarray:
+        """Sum of the changes before the first step, and just after each."""
+        sums = np.zeros(self.times_s.size + 1)
         gaps = np.diff(self.times_s, prepend=0.0)
         for place, (gap, size) in enumerate(zip(gaps, self.sizes, strict=True)):
-            after[place + 1] = after[place] * np.exp(-gap / self.fade_s) + size
+            sums[place + 1] = sums[place] * np.exp(-gap / self.fade_s) + size
+        return sums
+
+    def at(self, times: np.ndarray) -> np.ndarray:
+        """Sum of the changes so far, at each time."""
         last = np.searchsorted(self.times_s, times, side="right")
         since = times - np.concatenate([[0.0], self.times_s])[last]
-        return after[last] * np.exp(-since / self.fade_s)
+        return self._after[last] * np.exp(-since / self.fade_s)

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 
 MISSED = 0.088  # of emboli, in the second gate
-MISSED_SLOPE_DB = 8.0  # over which the odds of a miss fall by e
-MISSED_AT_DB = -1.1  # fitted: MISSED holds in the mean over the laws of both kinds
+MISSED_SLOPE_DB = 5.0  # over which the odds of a miss fall by e
+MISSED_AT_DB = -2.1  # fitted: MISSED holds in the mean over the laws of both kinds
 LONGEST_S = 0.034
 # share of the spacing that lies between the two volumes; fitted to a mean delay of 4.4 ms
-PATH_SHARE = (1.2, 3.0)  # of a beta law
+PATH_SHARE = (1.2, 4.6)  # of a beta law
 TOGETHER = 0.97  # of artifacts
 
 

@@ -11,11 +11,12 @@ from emboscope.simulation.emboli import Embolus, EmbolusLaw, draw_embolus
 from emboscope.simulation.gates import Sighting, artifact_delay, draw_sighting
 from emboscope.simulation.groups import INDICATIONS
 from emboscope.simulation.patient import Patient, Session, patient_rng
-from emboscope.simulation.settings import SimulationSettings
+from emboscope.simulation.settings import PRESETS, SimulationSettings
 
 CLUSTERED_H = 5.0  # patients with more emboli an hour have them in clusters
 CLUSTER = (1.5, 300.0)  # mean number in a cluster, and its span in seconds
 DROPOUT_S = (0.05, 20.0)
+LOSS_S = (20.0, 120.0)  # without contact; with it about 4 % of a recording is not usable
 DROPOUT_LOSS_DB = 60.0  # where noise is left
 
 
@@ -93,7 +94,9 @@ def draw_plan(
 ) -> tuple[Plan, Disturbances]:
     """Everything that happens, and how it disturbs the flow."""
     duration_s = settings.minutes * 60
-    dropouts = _dropouts(session, duration_s, patient_rng(settings.seed, index, "dropouts"))
+    losses_h = PRESETS[settings.preset].losses_h
+    rng = patient_rng(settings.seed, index, "dropouts")
+    dropouts = _dropouts(session, losses_h, duration_s, rng)
     rng = patient_rng(settings.seed, index, "artifacts")
     artifacts, spans = _artifacts(patient, session, duration_s, dropouts, rng)
     rng = patient_rng(settings.seed, index, "emboli")
@@ -104,11 +107,19 @@ def draw_plan(
     return Plan(artifacts, emboli, dropouts), disturbances(spans)
 
 
-def _dropouts(session: Session, duration_s: float, rng: np.random.Generator) -> tuple[Dropout, ...]:
-    n = rng.poisson(session.dropouts_h * duration_s / 3600)
+def _dropouts(
+    session: Session, losses_h: float, duration_s: float, rng: np.random.Generator
+) -> tuple[Dropout, ...]:
+    """Short ones of zeros or noise, and longer ones of noise alone."""
+    hours = duration_s / 3600
+    n_short, n_long = rng.poisson(session.dropouts_h * hours), rng.poisson(losses_h * hours)
+    kinds = rng.choice(["zeros", "noise"], n_short).tolist() + ["noise"] * n_long
+    lengths = [*rng.uniform(*DROPOUT_S, n_short), *rng.uniform(*LOSS_S, n_long)]
+    onsets = rng.uniform(0, duration_s, n_short + n_long)
+    spans = sorted(zip(onsets.tolist(), lengths, kinds, strict=True))
     return tuple(
-        Dropout(float(onset), float(rng.uniform(*DROPOUT_S)), str(rng.choice(["zeros", "noise"])))
-        for onset in np.sort(rng.uniform(0, duration_s, n))
+        Dropout(onset, float(min(length, duration_s - onset)), kind)
+        for onset, length, kind in spans
     )
 
 

@@ -7,11 +7,13 @@ import numpy as np
 
 from emboscope.simulation.artifacts import scaled
 from emboscope.simulation.course import Course
-from emboscope.simulation.emboli import passage
+from emboscope.simulation.emboli import REACH_S, passage
 from emboscope.simulation.gates import second_ratio_db
 from emboscope.simulation.patient import Session, patient_rng
 from emboscope.simulation.plan import PlannedArtifact, PlannedEmbolus
 from emboscope.simulation.truth import Draft
+
+FLOW_STEP = 16  # samples between which the flow around an embolus is interpolated
 
 
 @dataclass(frozen=True)
@@ -127,46 +129,52 @@ def _artifact(planned: PlannedArtifact, scene: Scene) -> Rendered:
 @render.register
 def _embolus(planned: PlannedEmbolus, scene: Scene) -> Rendered:
     rng = patient_rng(scene.seed, scene.index, "embolus", planned.number)
-    embolus, sfreq = planned.embolus, scene.sfreq
-    start = max(round((planned.peak_s - 0.7) * sfreq), 0)
-    stop = min(round((planned.peak_s + 0.7) * sfreq), scene.n_times)
-    flow = scene.course.at(np.arange(start, stop) / sfreq)
-    center = min(round(planned.peak_s * sfreq) - start, flow.level.size - 1)
-    hz_per_cm_s = float(scene.course.hz_per_cm_s(np.array([planned.peak_s]))[0])
-    velocity = embolus.velocity_ratio * flow.largest_hz[center] / hz_per_cm_s
-    delay_s = planned.sighting.delay_s(scene.session.gate_spacing_mm, float(velocity))
-    facts: dict[str, object] = {"delay_ms": None, "second_ebr_db": None}
+    embolus, peak = planned.embolus, np.array([planned.peak_s])
+    start, largest_hz = _flow_around(planned.peak_s, scene)
+    flow, hz_per_cm_s = scene.course.at(peak), float(scene.course.hz_per_cm_s(peak)[0])
+    velocity = embolus.velocity_ratio * float(flow.largest_hz[0]) / hz_per_cm_s
+    delay_s = planned.sighting.delay_s(scene.session.gate_spacing_mm, velocity)
+    facts: dict[str, object] = {
+        "peak_s": planned.peak_s,
+        "label": embolus.label,
+        "ebr_db": embolus.ebr_db,
+        "kind": embolus.fm_type,
+        "delay_ms": None,
+        "second_ebr_db": None,
+    }
     parts = []
     for place, channel in enumerate(scene.channels):
         if channel.second_gate and not planned.sighting.seen:
             continue
         crossing = passage(
             embolus,
-            planned.peak_s - start / sfreq + delay_s * channel.second_gate,
-            channel.carrier_ratio * flow.largest_hz,
+            planned.peak_s - start / scene.sfreq + delay_s * channel.second_gate,
+            channel.carrier_ratio * largest_hz,
             channel.carrier_ratio * hz_per_cm_s,
             scene.session.sample_volume_mm,
-            sfreq,
+            scene.sfreq,
             rng,
         )
         shift_db = second_ratio_db(embolus.label, channel.carrier_ratio)
-        size = flow.amplitude[center] * 10 ** (shift_db / 20)
+        size = float(flow.amplitude[0]) * 10 ** (shift_db / 20)
         samples = (size * crossing.samples).astype(np.complex64)
         parts.append(Part(place, start + crossing.first, samples))
         if place == 0:
-            facts |= {
-                "onset_s": start / sfreq + crossing.onset_s,
-                "duration_s": crossing.duration_s,
-                "frequency_hz": crossing.frequency_hz,
-            }
+            facts["onset_s"] = start / scene.sfreq + crossing.onset_s
+            facts["duration_s"] = crossing.duration_s
+            facts["frequency_hz"] = crossing.frequency_hz
         elif channel.second_gate:
             facts["delay_ms"] = 1000 * delay_s
         else:
             facts["second_ebr_db"] = embolus.ebr_db + shift_db
-    facts |= {
-        "peak_s": planned.peak_s,
-        "label": embolus.label,
-        "ebr_db": embolus.ebr_db,
-        "kind": embolus.fm_type,
-    }
     return Rendered(parts, facts)
+
+
+def _flow_around(peak_s: float, scene: Scene) -> tuple[int, np.ndarray]:
+    """First sample, and Doppler frequency of the largest velocity at each sample around a time."""
+    reach = round((REACH_S + 0.1) * scene.sfreq)
+    center = round(peak_s * scene.sfreq)
+    start, stop = max(center - reach, 0), min(center + reach, scene.n_times)
+    coarse = np.arange(start, stop + FLOW_STEP, FLOW_STEP)
+    flow = scene.course.at(coarse / scene.sfreq)
+    return start, np.interp(np.arange(start, stop), coarse, flow.largest_hz)

@@ -23,20 +23,23 @@ class Preset:
     artifacts : float
         Artifact rates over those of a patient who moves about.
     dropouts_h : tuple of float
-        Smallest and largest rate of dropouts, an hour.
+        Smallest and largest rate of short dropouts, an hour.
+    losses_h : float
+        Rate of longer losses of contact, an hour.
     emboli : bool
         Whether there are any.
     """
 
     artifacts: float
     dropouts_h: tuple[float, float]
+    losses_h: float
     emboli: bool
 
 
 PRESETS: Registry[Preset] = Registry("preset")
-PRESETS["ambulatory"] = Preset(1.0, (2.0, 6.0), True)
-PRESETS["clinic"] = Preset(0.25, (0.0, 0.0), True)
-PRESETS["blood"] = Preset(0.0, (0.0, 0.0), False)
+PRESETS["ambulatory"] = Preset(1.0, (2.0, 6.0), 1.2, True)
+PRESETS["clinic"] = Preset(0.25, (0.0, 0.0), 0.0, True)
+PRESETS["blood"] = Preset(0.0, (0.0, 0.0), 0.0, False)
 
 
 class SimulationSettings(Settings):
