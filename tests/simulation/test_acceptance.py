@@ -6,7 +6,6 @@ import sys
 import numpy as np
 import pytest
 import pywt
-from simulation.scenes import clean_blood, hbr_and_duration
 
 from emboscope.signal.spectrum import stft
 from emboscope.simulation.artifacts import artifact_kinds, scaled
@@ -15,6 +14,7 @@ from emboscope.simulation.emboli import EmbolusLaw, draw_embolus, passage
 from emboscope.simulation.flow import flow_spectrum, spectral_template
 from emboscope.simulation.heart import beat_shape, mean_shape
 from emboscope.simulation.recording import SimulationSettings, stream
+from simulation.scenes import clean_blood, hbr_and_duration
 
 SFREQ = 4385.0
 
