@@ -1,14 +1,18 @@
 """Readers: one signal in every format, and each refusal."""
 
 import json
+import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pytest
-import soundfile
+import scipy.io
 from numpy.testing import assert_allclose, assert_array_equal
 
 from emboscope.errors import DataError, SettingsError
+from emboscope.signal import tables
 from emboscope.signal.readers import READERS, open_source, read_recording, write_wav
+from emboscope.signal.sidecar import ITEMS
 from recording_files import FORMATS, NAME, SFREQ, write_recording
 
 PACKED = {"npz_packed"}  # or text of two bytes a letter
@@ -106,95 +110,6 @@ def test_integer_iq_is_scaled_to_full_scale(tmp_path):
     assert_allclose(read_recording(tmp_path / "a.npz").samples, -1 - 1j)
 
 
-def refused(path, text, **options):
-    with pytest.raises(DataError, match=text) as caught:
-        read_recording(path, **options)
-    assert path.name in str(caught.value)
-
-
-def test_missing_file(tmp_path):
-    refused(tmp_path / "no.wav", "no such file. Check the path")
-
-
-def test_folder(tmp_path):
-    refused(tmp_path, "a folder; expected a file")
-
-
-def test_empty_file(tmp_path):
-    (tmp_path / "a.wav").touch()
-    refused(tmp_path / "a.wav", "empty")
-
-
-def test_text_renamed_wav(tmp_path):
-    (tmp_path / "a.wav").write_text("this is a letter, not a recording\n")
-    refused(tmp_path / "a.wav", "not an audio file")
-
-
-def test_mono(tmp_path):
-    soundfile.write(tmp_path / "a.wav", np.zeros(5000), 4385)
-    refused(tmp_path / "a.wav", "mono; expected two channels a gate, I and Q")
-
-
-def test_not_a_number_is_named_by_its_time(tmp_path):
-    pair = np.zeros((9000, 2))
-    pair[4385] = np.nan
-    soundfile.write(tmp_path / "a.wav", pair, 4385, "FLOAT")
-    refused(tmp_path / "a.wav", r"not a number at 1\.000 s")
-
-
-def test_unknown_suffix_names_what_is_read(tmp_path):
-    (tmp_path / "a.doc").write_text("x")
-    refused(tmp_path / "a.doc", r"format '.doc' is not read; expected \.wav")
-
-
-def test_other_rate_than_the_file_says(tmp_path, signal):
-    write_wav(tmp_path / "a.wav", signal, SFREQ)
-    refused(tmp_path / "a.wav", "the file says 4385 Hz and --sfreq 4386", sfreq=4386)
-
-
-def test_music_rate(tmp_path):
-    soundfile.write(tmp_path / "a.wav", np.zeros((5000, 2)), 44100)
-    refused(tmp_path / "a.wav", "sampled at 44100 Hz; expected a pulse repetition frequency")
-
-
-def test_rate_of_zero(tmp_path):
-    np.savez(tmp_path / "a.npz", iq=np.zeros((10, 2)), sfreq=0)
-    refused(tmp_path / "a.npz", "sfreq is 0.0; expected a positive number of Hz")
-
-
-def test_npz_without_samples_says_what_it_holds(tmp_path):
-    np.savez(tmp_path / "a.npz", X=np.zeros(3), sfreq=5000)
-    refused(tmp_path / "a.npz", "holds X, sfreq; expected iq")
-
-
-def test_npz_with_objects_runs_nothing(tmp_path):
-    np.savez(tmp_path / "a.npz", iq=np.array([{"a": 1}], dtype=object))
-    refused(tmp_path / "a.npz", "iq.npy is no plain array")
-
-
-def test_csv_row_that_is_no_number(tmp_path):
-    (tmp_path / "a.csv").write_text("t,I,Q\n0,0,0\n0.0002,x,0\n")
-    refused(tmp_path / "a.csv", "row 3: 'x' is no number. Mend that row")
-
-
-def test_csv_gap_in_time(tmp_path):
-    (tmp_path / "a.csv").write_text("0,0,0\n0.001,0,0\n0.002,0,0\n0.009,0,0\n0.010,0,0\n")
-    refused(tmp_path / "a.csv", "the times jump after 0.002 s")
-
-
-def test_text_renamed_edf(tmp_path):
-    pytest.importorskip("edfio")
-    (tmp_path / "a.edf").write_text("this is a letter\n")
-    refused(tmp_path / "a.edf", "not an EDF or BDF file")
-
-
-def test_broken_sidecar(tmp_path, signal):
-    write_wav(tmp_path / "a.wav", signal, SFREQ)
-    (tmp_path / "a.json").write_text("{")
-    with pytest.raises(DataError, match="a.json': not JSON"):
-        open_source(tmp_path / "a.wav")
-
-
 @pytest.mark.parametrize(
     ("options", "text"),
     [({"q_sign": "x"}, "--q-sign 'x': unknown"), ({"carrier_mhz": 2e6}, "--carrier-mhz 2000000")],
@@ -202,3 +117,64 @@ def test_broken_sidecar(tmp_path, signal):
 def test_option_out_of_range(tmp_path, options, text):
     with pytest.raises(SettingsError, match=text):
         open_source(tmp_path / "a.wav", **options)
+
+
+def test_every_format_is_documented():
+    text = (Path(__file__).parents[2] / "docs" / "files.md").read_text(encoding="utf-8")
+    assert [suffix for suffix in READERS if f"`{suffix}`" not in text] == []
+    assert [key for key in ITEMS if f"`{key}`" not in text] == []
+
+
+@pytest.mark.parametrize("suffix", [".h5", ".npz", ".mat"])
+def test_complex_samples_of_several_gates(tmp_path, signal, suffix):
+    gates = np.stack([signal, 0.5 * signal.conj()])
+    path = tmp_path / f"a{suffix}"
+    if suffix == ".h5":
+        with pytest.importorskip("h5py").File(path, "w") as file:
+            file["samples"], file["fs"], file["carrier_hz"] = gates, SFREQ, 2e6
+    elif suffix == ".npz":
+        np.savez(path, samples=gates, sfreq=SFREQ, carrier_hz=2e6)
+    else:
+        scipy.io.savemat(path, {"samples": gates, "sfreq": SFREQ, "carrier_hz": 2e6})
+    recording = read_recording(path)
+    assert_array_equal(recording.samples, gates.astype(np.complex64))
+    assert recording.carrier_hz == 2e6
+
+
+def test_edf_without_a_marked_end_is_read_to_the_last_record(tmp_path, frames):
+    path = write_recording(tmp_path, "edf", frames)
+    path.write_bytes(path.read_bytes().replace(b"recording ends", b"something else"))
+    samples = read_recording(path).samples[0]
+    assert samples.size == 3 * SFREQ
+    assert_array_equal(samples[9000:], 0)
+
+
+@pytest.mark.parametrize("kind", ["edf", "bdf"])
+def test_edf_reader_agrees_with_edfio(tmp_path, frames, kind):
+    edfio = pytest.importorskip("edfio")
+    path = write_recording(tmp_path, kind, frames)
+    twin = (edfio.read_edf if kind == "edf" else edfio.read_bdf)(path).signals
+    samples = read_recording(path).samples[0]
+    assert_allclose(samples.real, twin[0].data[:9000], atol=1e-6)  # 8 characters of range
+    assert_allclose(samples.imag, twin[1].data[:9000], atol=1e-6)
+
+
+def test_long_table_is_read_in_blocks(tmp_path, signal, monkeypatch):
+    monkeypatch.setattr(tables, "LINES", 1000)
+    np.savetxt(tmp_path / "a.csv", np.c_[signal.real, signal.imag], delimiter=";")
+    assert_allclose(read_recording(tmp_path / "a.csv", sfreq=SFREQ).samples[0], signal, atol=1e-6)
+    with (tmp_path / "a.csv").open("a") as file:
+        file.write("0;x\n")
+    with pytest.raises(DataError, match="row 9001: 'x' is no number"):
+        read_recording(tmp_path / "a.csv", sfreq=SFREQ)
+
+
+def test_reading_a_table_takes_at_most_ten_times_its_array(tmp_path, rng):
+    table = rng.standard_normal((100_000, 2)) / 8
+    np.savetxt(tmp_path / "a.csv", table, "%.6f", delimiter=",")
+    tracemalloc.start()
+    try:
+        samples = read_recording(tmp_path / "a.csv", sfreq=SFREQ).samples
+        assert tracemalloc.get_traced_memory()[1] < 10 * samples.nbytes
+    finally:
+        tracemalloc.stop()

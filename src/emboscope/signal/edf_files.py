@@ -15,12 +15,14 @@ from emboscope.errors import DataError
 from emboscope.signal.source import Raw, check_channels, pair_channels, reading
 
 FIELDS = (16, 80, 8, 8, 8, 8, 8, 80, 8, 32)  # bytes a signal; label first, see _Header
+NOTES = ("Annotations", "Status")  # how the label of what is no signal ends
+MOST = 2.0  # beyond that no range is meant in fractions of full scale
 ANNOTATIONS = re.compile(r"\+(\d+(?:\.\d*)?)[^\x14]*\x14recording ends\x14")
 
 
 @dataclass(frozen=True)
 class _Header:
-    """What is needed to find the samples; `first` is that of a signal in a record, in samples."""
+    """What is needed to find the samples of each signal, and to scale them."""
 
     offset: int
     n_records: int
@@ -38,7 +40,7 @@ class _Header:
     @property
     def signals(self) -> list[int]:
         """Which are no annotations."""
-        return [n for n, label in enumerate(self.labels) if not label.endswith("Annotations")]
+        return [n for n, label in enumerate(self.labels) if not label.endswith(NOTES)]
 
 
 def open_edf(path: Path, sfreq: float | None) -> Raw:
@@ -85,7 +87,10 @@ def _read_header(path: Path) -> _Header:
         raise DataError(f"recording '{path}': interrupted (EDF+D). Export it without gaps.")
     width = 3 if head[:1] == b"\xff" else 2
     record_s, counts = float(head[244:252]), [int(text) for text in columns[8]]
-    scales = [_scale(path, *values) for values in zip(*columns[3:7], strict=True)]
+    scales = [
+        (1.0, 0.0) if label.endswith(NOTES) else _scale(path, *values)
+        for label, *values in zip(columns[0], *columns[3:7], strict=True)
+    ]
     header = _Header(
         offset=256 * (n_signals + 1),
         n_records=int(head[236:244]),
@@ -126,6 +131,11 @@ def _scale(path: Path, low: str, high: str, first: str, last: str) -> tuple[floa
         raise DataError(
             f"recording '{path}': physical range {low} to {high} over {first} to {last}, a gain "
             "of zero; expected -1 to 1. Repair the header."
+        )
+    if max(abs(float(low)), abs(float(high))) > MOST:
+        raise DataError(
+            f"recording '{path}': physical range {low} to {high}; expected -1 to 1, fractions of "
+            "full scale. Repair the header."
         )
     gain = physical / digital
     power = float(np.sign(gain) * 2.0 ** np.round(np.log2(abs(gain))))

@@ -11,7 +11,7 @@ from emboscope.errors import DataError
 from emboscope.signal.sidecar import number, read_sidecar
 from emboscope.signal.source import Raw, in_memory, pair_channels
 
-LINES = 65536  # read at a time
+LINES = 8192  # read at a time
 
 
 def open_table(path: Path, sfreq: float | None) -> Raw:

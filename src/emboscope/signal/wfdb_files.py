@@ -14,6 +14,8 @@ from emboscope.signal.source import (
     reading,
 )
 
+BITS = {"80": 8, "310": 10, "311": 10, "212": 12, "24": 24, "32": 32, "524": 24}  # of a format
+
 
 def open_wfdb(path: Path, sfreq: float | None) -> Raw:
     """Signals I1, Q1, I2, Q2, ... whose physical value is a fraction of full scale.
@@ -23,7 +25,7 @@ def open_wfdb(path: Path, sfreq: float | None) -> Raw:
     Raises
     ------
     DataError
-        If the record is damaged, has several segments, a gain of zero, or lies elsewhere.
+        If the record is damaged, has several segments, another full scale, or lies elsewhere.
     """
     wfdb = load_library("wfdb", "WFDB")
     record = str(path.with_suffix(""))
@@ -53,8 +55,13 @@ def _check_header(path: Path, header) -> None:  # type: ignore[no-untyped-def]
         raise DataError(f"recording '{path}': no signals or several segments; expected one record.")
     if any(Path(name).name != name for name in header.file_name):
         raise DataError(f"recording '{path}': its signals lie in another folder. Move them beside.")
-    if not np.all(np.isfinite(header.adc_gain)) or not np.all(header.adc_gain):
-        raise DataError(f"recording '{path}': a gain of zero; expected 32768. Repair the header.")
+    for gain, kind in zip(header.adc_gain, header.fmt, strict=True):
+        bits = BITS.get(kind, 16)
+        if not np.isfinite(gain) or not 2 ** (bits - 2) <= abs(gain):
+            raise DataError(
+                f"recording '{path}': a gain of {gain:g} (200 where none is told); expected "
+                f"{2 ** (bits - 1)}, so that 1 is full scale. Repair the header."
+            )
     if set(header.samps_per_frame) != {1}:
         raise DataError(f"recording '{path}': signals of several rates; expected one, of I and Q.")
 
