@@ -1,5 +1,7 @@
 """What every entry of the registry promises, checked on all of them and on their options."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -49,6 +51,12 @@ def segments(rng):
     tone = np.exp(2j * np.pi * 700 * times - (((times - 0.16) / 0.01) ** 2))
     line = tone + 0.05 * (rng.standard_normal((3, N_TIMES)) + 1j * rng.standard_normal(N_TIMES))
     return np.stack([line.real, line.imag], axis=1)
+
+
+@pytest.mark.parametrize("kind", REPRESENTATIONS)
+def test_every_entry_has_a_row_on_its_page(kind):
+    page = Path(__file__).parents[2] / "docs" / "representations.md"
+    assert f"| `{kind}`" in page.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("kind", REPRESENTATIONS)

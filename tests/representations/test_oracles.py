@@ -185,6 +185,12 @@ def test_markov_transition_field_of_four_points_by_hand():
     assert_allclose(image, [[0, 1, 0, 1], [1, 0, 1, 0], [0, 1, 0, 1], [1, 0, 1, 0]])
 
 
+def test_value_on_the_edge_of_two_bins_belongs_to_the_lower():
+    # the median of 1, 2, 3 is 2: bins 0, 0, 1; half the steps out of bin 0 stay there
+    image = mtf(np.array([[[1.0, 2.0, 3.0]]]), MtfSettings(size=3, n_bins=2))[0, 0]
+    assert_allclose(image, [[0.5, 0.5, 0.5], [0.5, 0.5, 0.5], [0, 0, 0]])
+
+
 def test_images_of_i_and_q_are_of_their_modulus(rng):
     signal = rng.standard_normal((2, 2, 640))
     modulus = np.hypot(signal[:, 0], signal[:, 1])[:, None]
