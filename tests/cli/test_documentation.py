@@ -11,6 +11,7 @@ from emboscope.cli.app import app
 from emboscope.compression.quantizers import QUANTIZERS
 from emboscope.datasets import DATASETS
 from emboscope.events.detection import DETECTORS
+from emboscope.learning.classical import CLASSICAL
 from emboscope.learning.losses import LOSSES
 from emboscope.learning.models import MODELS
 from emboscope.representations.views import REPRESENTATIONS
@@ -26,7 +27,17 @@ def test_every_command_is_documented(name):
 
 @pytest.mark.parametrize(
     "registry",
-    [DATASETS, DETECTORS, LOSSES, MODELS, PROJECTIONS, PROPAGATORS, QUANTIZERS, REPRESENTATIONS],
+    [
+        CLASSICAL,
+        DATASETS,
+        DETECTORS,
+        LOSSES,
+        MODELS,
+        PROJECTIONS,
+        PROPAGATORS,
+        QUANTIZERS,
+        REPRESENTATIONS,
+    ],
     ids=lambda registry: registry.kind,
 )
 def test_every_entry_of_a_registry_is_documented(registry):

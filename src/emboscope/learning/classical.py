@@ -1,21 +1,58 @@
-"""Classical models on features by hand: the baseline that a network must beat."""
+"""Classical models on features by hand: the baselines that a network must beat."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.naive_bayes import GaussianNB
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
+from sklearn.tree import DecisionTreeClassifier
 from sklearn.utils.validation import check_is_fitted
 
-from emboscope.errors import SettingsError
+from emboscope.errors import DataError, SettingsError
+from emboscope.evaluation.metrics import mcc
 from emboscope.progress import Progress, silent
 from emboscope.registry import Registry
 from emboscope.representations.front_end import FrontEnd
+from emboscope.representations.guepie_features import guepie_features
 from emboscope.representations.handcrafted import handcrafted_features
+from emboscope.representations.hits_features import hits_features
+from emboscope.representations.hits_frames import LEAST_SAMPLES
 
-CLASSICAL: Registry[Callable[[int], ClassifierMixin]] = Registry("classical model")
+CALIBRATION_FOLDS = 5  # of the support vector machine, within its training part
+Features = Callable[[np.ndarray, float], np.ndarray]  # (signal, sfreq) -> (n, n_features)
+
+
+@dataclass(frozen=True)
+class ClassicalModel:
+    """A model of scikit-learn and the features it reads.
+
+    Attributes
+    ----------
+    build : callable (random_state) -> ClassifierMixin
+        An unfitted model.
+    doppler : callable
+        Features of I and Q.
+    other : callable, optional
+        Features of anything else; without it the model is for I and Q alone.
+    least_rows : int
+        Of each class, to be fitted.
+    """
+
+    build: Callable[[int], ClassifierMixin]
+    doppler: Features = hits_features
+    other: Features | None = handcrafted_features
+    least_rows: int = 1
+
+
+CLASSICAL: Registry[ClassicalModel] = Registry("classical model")
 
 
 def gradient_boosting(random_state: int) -> HistGradientBoostingClassifier:
@@ -23,18 +60,84 @@ def gradient_boosting(random_state: int) -> HistGradientBoostingClassifier:
     return HistGradientBoostingClassifier(random_state=random_state)
 
 
-CLASSICAL["gradient_boosting"] = gradient_boosting
+def svm(random_state: int) -> ClassifierMixin:
+    """Support vectors with a Gaussian kernel, C 1, classes balanced, probabilities by sigmoids.
+
+    The sigmoids are fitted to five folds within the training part, by rows: they know nothing of
+    patients. Nothing here is random.
+    """
+    machine = make_pipeline(StandardScaler(), SVC(class_weight="balanced"))
+    return CalibratedClassifierCV(machine, method="sigmoid", cv=CALIBRATION_FOLDS, ensemble=False)
+
+
+def naive_bayes(random_state: int) -> ClassifierMixin:
+    """Independent Gaussians; priors are the shares of the training part. Nothing is random."""
+    return make_pipeline(StandardScaler(), GaussianNB())
+
+
+def tree(random_state: int) -> DecisionTreeClassifier:
+    """One tree with at least 10 rows a leaf, classes balanced."""
+    return DecisionTreeClassifier(
+        min_samples_leaf=10, class_weight="balanced", random_state=random_state
+    )
+
+
+def forest(random_state: int) -> RandomForestClassifier:
+    """300 trees with at least 2 rows a leaf, classes balanced."""
+    return RandomForestClassifier(
+        n_estimators=300, min_samples_leaf=2, class_weight="balanced", random_state=random_state
+    )
+
+
+CLASSICAL["gradient_boosting"] = ClassicalModel(gradient_boosting)
+CLASSICAL["svm"] = ClassicalModel(svm, least_rows=CALIBRATION_FOLDS)
+CLASSICAL["naive_bayes"] = ClassicalModel(naive_bayes)
+CLASSICAL["tree"] = ClassicalModel(tree)
+CLASSICAL["forest"] = ClassicalModel(forest)
+CLASSICAL["guepie_chain"] = ClassicalModel(
+    svm, doppler=guepie_features, other=None, least_rows=CALIBRATION_FOLDS
+)
+
+
+def model_features(
+    model: str, front_end: FrontEnd | None, views: dict[str, np.ndarray]
+) -> np.ndarray:
+    """What a classical model reads, shape (n_samples, n_features).
+
+    Features of the signals behind `waveform`: of I and Q (two channels, 256 samples or more) those
+    of HITS, else band powers and shape. Pixels, where there is only an image.
+
+    Raises
+    ------
+    SettingsError
+        Without a front end, or for a model of I and Q where there are none.
+    """
+    if "waveform" not in views:
+        return views["spectrogram"].reshape(len(views["spectrogram"]), -1)
+    if front_end is None:
+        raise SettingsError(
+            f"{model}: no front_end; expected one, for sfreq and unit. Pass front_end=."
+        )
+    entry = CLASSICAL[model]
+    is_doppler = front_end.n_channels == 2 and front_end.n_times >= LEAST_SAMPLES
+    features = entry.doppler if is_doppler else entry.other
+    if features is None:
+        raise SettingsError(
+            f"{model}: {front_end.n_channels} channel(s) of {front_end.n_times} samples; expected "
+            f"I and Q of at least {LEAST_SAMPLES}. Choose another model."
+        )
+    return features(front_end.signal_of(views["waveform"]), front_end.sfreq)
 
 
 class FeatureClassifier(ClassifierMixin, BaseEstimator):
-    """A classical model on `handcrafted_features` of the waveform.
+    """A classical model on features by hand.
 
     Parameters
     ----------
     model : str
         A name in `CLASSICAL`.
     front_end : FrontEnd
-        Brings the view `waveform` back to the unit of the recordings, and knows sfreq.
+        Brings the view `waveform` back to the unit of the recordings, and decides the features.
     random_state : int
         Of the model.
 
@@ -43,6 +146,8 @@ class FeatureClassifier(ClassifierMixin, BaseEstimator):
     estimator_ : ClassifierMixin
         The fitted model.
     classes_ : ndarray of int
+    history_ : list of dict
+        MCC of the validation part, where there is one; it decides nothing.
     """
 
     def __init__(
@@ -64,14 +169,25 @@ class FeatureClassifier(ClassifierMixin, BaseEstimator):
         checkpoint: Path | None = None,
         progress: Progress = silent,
     ) -> Self:
-        """Fit on the labelled rows but those of `validation`; `checkpoint` is not needed."""
+        """Fit on the labelled rows but those of `validation`; `checkpoint` is not needed.
+
+        Raises
+        ------
+        DataError
+            If a class has fewer rows than the model needs.
+        """
         y = np.asarray(y)
-        train = np.flatnonzero(y >= 0)
-        if validation is not None:
-            train = np.setdiff1d(train, validation)
-        self.estimator_ = CLASSICAL[self.model](self.random_state)
-        self.estimator_.fit(self._features({"waveform": views["waveform"][train]}), y[train])
+        held = np.zeros(0, int) if validation is None else np.asarray(validation)
+        train = np.setdiff1d(np.flatnonzero(y >= 0), held)
+        held = held[y[held] >= 0]
+        _check_rows(y[train], self.model)
+        self.estimator_ = CLASSICAL[self.model].build(self.random_state)
+        self.estimator_.fit(self._features(views, train), y[train])
         self.classes_ = self.estimator_.classes_
+        self.history_ = []
+        if held.size:
+            guessed = self.estimator_.predict(self._features(views, held))
+            self.history_.append({"validation_mcc": mcc(y[held], guessed)})
         progress("training", 1, 1)
         return self
 
@@ -85,12 +201,25 @@ class FeatureClassifier(ClassifierMixin, BaseEstimator):
         check_is_fitted(self, "estimator_")
         return self.estimator_.predict_proba(self._features(views))
 
-    def _features(self, views: dict[str, np.ndarray]) -> np.ndarray:
-        """Features of the signals behind the waveforms."""
-        if self.front_end is None:
-            raise SettingsError(
-                f"{self.model}: no front_end; expected one, for sfreq and unit. Pass front_end=."
-            )
-        return handcrafted_features(
-            self.front_end.signal_of(views["waveform"]), self.front_end.sfreq
+    def _features(
+        self, views: dict[str, np.ndarray], rows: np.ndarray | slice = slice(None)
+    ) -> np.ndarray:
+        """Of some rows."""
+        chosen = {name: view[rows] for name, view in views.items()}
+        return model_features(self.model, self.front_end, chosen)
+
+
+def _check_rows(y: np.ndarray, model: str) -> None:
+    """Refuse a class with too few rows, or one class alone."""
+    classes, counts = np.unique(y, return_counts=True)
+    if classes.size < 2:
+        raise DataError(
+            f"labels: {classes.size} class in the training part; expected at least 2. Label more "
+            "rows."
+        )
+    least = CLASSICAL[model].least_rows
+    if counts.min() < least:
+        raise DataError(
+            f"labels: {counts.min()} rows of class {classes[counts.argmin()]} in the training "
+            f"part; expected at least {least} for '{model}'. Label more, or choose another model."
         )

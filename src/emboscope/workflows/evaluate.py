@@ -6,17 +6,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from sklearn.ensemble import HistGradientBoostingClassifier
 
 from emboscope.datasets.dataset import Dataset
 from emboscope.errors import DataError
 from emboscope.evaluation.metrics import confusion_matrix, scores
 from emboscope.evaluation.protocol import LEAKAGE_NOTE
 from emboscope.evaluation.statistics import Estimate, corrected_t, paired_difference
-from emboscope.learning.estimator import SignalClassifier
+from emboscope.learning.classical import CLASSICAL, model_features
 from emboscope.progress import Progress, silent
-from emboscope.representations.handcrafted import handcrafted_features
 from emboscope.workflows.files import FORMAT_VERSION, NOTICE, read_json, write_json
+from emboscope.workflows.fold_models import FOLD_KINDS, FoldJob
 from emboscope.workflows.train import data_hash, fold_folder, read_run, run_folds
 
 BASELINE = "gradient_boosting"
@@ -74,16 +73,18 @@ def evaluate(run: Path, data: Dataset | None, progress: Progress = silent) -> Ev
     if data is None or data_hash(data) != request["data_hash"]:
         raise DataError(f"run '{run}': trained on other data than this. Name the same data set.")
     parts = run_folds(data, settings)
-    predicted = {settings.model: np.full(len(data.y), -1), BASELINE: np.full(len(data.y), -1)}
-    features = _features(data)
+    baseline_name = _baseline_name(settings.model)
+    predicted = {name: np.full(len(data.y), -1) for name in (settings.model, baseline_name)}
+    features = model_features(BASELINE, data.front_end, data.views)
     for index, fold in enumerate(parts):
-        classifier = SignalClassifier.load(fold_folder(run, index))
+        job = FoldJob(data, fold, fold_folder(run, index), settings)
+        classifier = FOLD_KINDS[settings.model].load(job)
         views = {name: view[fold.test] for name, view in data.views.items()}
         predicted[settings.model][fold.test] = classifier.predict(views)
         known = np.concatenate([fold.train, fold.validation])
-        baseline = HistGradientBoostingClassifier(random_state=0)
+        baseline = CLASSICAL[BASELINE].build(0)
         baseline.fit(features[known], data.y[known])
-        predicted[BASELINE][fold.test] = baseline.predict(features[fold.test])
+        predicted[baseline_name][fold.test] = baseline.predict(features[fold.test])
         progress("evaluating folds", index + 1, len(parts))
     tests = [fold.test for fold in parts]
     result = _figures(data, settings.split, predicted, tests, len(parts))
@@ -91,17 +92,15 @@ def evaluate(run: Path, data: Dataset | None, progress: Progress = silent) -> Ev
         run / "predictions.npz",
         truth=data.y,
         model=predicted[settings.model],
-        baseline=predicted[BASELINE],
+        baseline=predicted[baseline_name],
     )
     write_json(run / "metrics.json", _content(result, settings.seed, len(parts)))
     return result
 
 
-def _features(data: Dataset) -> np.ndarray:
-    """What the baseline reads: features of the signal, or pixels where there is only an image."""
-    if "waveform" not in data.views:
-        return data.views["spectrogram"].reshape(len(data.y), -1)
-    return handcrafted_features(data.front_end.signal_of(data.views["waveform"]), data.sfreq)
+def _baseline_name(model: str) -> str:
+    """Gradient boosting by its name, beside a run of itself as `baseline`: that has more rows."""
+    return "baseline" if model == BASELINE else BASELINE
 
 
 def _figures(
@@ -133,7 +132,7 @@ def _figures(
         scores=estimates,
         difference=paired_difference(
             np.array(estimates[model]["mcc"].values),
-            np.array(estimates[BASELINE]["mcc"].values),
+            np.array(estimates[_baseline_name(model)]["mcc"].values),
             share,
         ),
         confusion=tuple(tuple(int(n) for n in row) for row in matrix),
@@ -165,7 +164,9 @@ def _content(result: EvaluateResult, seed: int, n_folds: int) -> dict:
         "threads": int(os.environ.get("OMP_NUM_THREADS", os.cpu_count() or 1)),
         "classes": list(result.classes),
         "scores": {name: _plain(each) for name, each in result.scores[result.model].items()},
-        "baseline": {name: _plain(each) for name, each in result.scores[BASELINE].items()},
+        "baseline": {
+            name: _plain(each) for name, each in result.scores[_baseline_name(result.model)].items()
+        },
         "mcc_difference": _plain(result.difference),
         "confusion": [list(row) for row in result.confusion],
     }
@@ -185,7 +186,9 @@ def _stored(content: dict) -> EvaluateResult:
         note=content["note"],
         scores={
             content["model"]: {name: estimate(each) for name, each in content["scores"].items()},
-            BASELINE: {name: estimate(each) for name, each in content["baseline"].items()},
+            _baseline_name(content["model"]): {
+                name: estimate(each) for name, each in content["baseline"].items()
+            },
         },
         difference=estimate(content["mcc_difference"]),
         confusion=tuple(tuple(row) for row in content["confusion"]),

@@ -15,6 +15,7 @@ from emboscope.workflows.compress import compress_model, compression_summary
 from emboscope.workflows.deploy import deploy_model
 from emboscope.workflows.evaluate import evaluate
 from emboscope.workflows.files import prepare_folder, read_json, write_json
+from emboscope.workflows.fold_models import check_network
 from emboscope.workflows.train import (
     RunSettings,
     data_hash,
@@ -95,6 +96,7 @@ def compress_run(
         If the folder is not empty.
     """
     settings, request = read_run(run)
+    check_network(run, settings.model)
     if data is None or data_hash(data) != request["data_hash"]:
         raise DataError(f"run '{run}': trained on other data than this. Name the same data set.")
     if out.is_dir() and any(out.iterdir()):
@@ -115,7 +117,8 @@ def compress_run(
 
 def export_fold(run: Path, out: Path, target: str, fold: int) -> dict[str, object]:
     """Export one model of a run; what was checked."""
-    _, request = read_run(run)
+    settings, request = read_run(run)
+    check_network(run, settings.model)
     folder = fold_folder(run, fold)
     if not folder.is_dir():
         raise SettingsError(f"--fold {fold}: run '{run}' has no such fold. Choose a smaller one.")

@@ -12,12 +12,8 @@ import numpy as np
 from emboscope.datasets.dataset import Dataset
 from emboscope.errors import SettingsError
 from emboscope.evaluation.protocol import Fold, folds
-from emboscope.learning.architecture import NetworkSettings
-from emboscope.learning.estimator import SignalClassifier
-from emboscope.learning.loop import TrainSettings
-from emboscope.learning.models import MODELS
 from emboscope.progress import Progress, silent
-from emboscope.settings import Settings, write_toml
+from emboscope.settings import write_toml
 from emboscope.workflows.files import (
     FORMAT_VERSION,
     NOTICE,
@@ -27,17 +23,8 @@ from emboscope.workflows.files import (
     write_json,
     write_text,
 )
-
-
-class RunSettings(Settings):
-    """All that decides the weights of a run, with the data."""
-
-    model: str = "hybrid_late"
-    split: str = "patient"
-    folds: int = 5
-    seed: int = 0
-    network: NetworkSettings = NetworkSettings()
-    training: TrainSettings = TrainSettings()
+from emboscope.workflows.fold_models import FOLD_KINDS, FoldJob
+from emboscope.workflows.run_settings import RunSettings
 
 
 @dataclass(frozen=True)
@@ -71,7 +58,7 @@ def train(
     SettingsError
         If the folder holds another or a finished run, or the split does not fit the data.
     """
-    MODELS[settings.model]
+    kind = FOLD_KINDS[settings.model]
     _check_split(data, settings.split)
     parts = run_folds(data, settings)
     if force and (run / "run.json").is_file():
@@ -80,12 +67,13 @@ def train(
     _claim(run, request)
     for index, fold in enumerate(parts):
         folder = fold_folder(run, index)
-        if not (folder / "weights.safetensors").is_file():
-            _train_fold(data, fold, folder, settings, _labelled(progress, index, len(parts)))
+        if not (folder / kind.file).is_file():
+            job = FoldJob(data, fold, folder, settings)
+            kind.fit(job, _labelled(progress, index, len(parts)))
     lines = [
         {"fold": index, **entry}
         for index in range(len(parts))
-        for entry in SignalClassifier.load(fold_folder(run, index)).history_
+        for entry in kind.history(fold_folder(run, index))
     ]
     write_text(run / "metrics.jsonl", "".join(f"{json.dumps(each)}\n" for each in lines))
     write_toml(run / "settings.toml", settings)
@@ -176,28 +164,3 @@ def _claim(run: Path, request: dict) -> None:
 def _labelled(progress: Progress, index: int, n_folds: int) -> Progress:
     """Progress that names the fold."""
     return lambda what, done, total: progress(f"fold {index + 1}/{n_folds} {what}", done, total)
-
-
-def _train_fold(
-    data: Dataset, fold: Fold, folder: Path, settings: RunSettings, progress: Progress
-) -> None:
-    """Fit on the training part; nothing of the test part is handed over."""
-    rows = np.concatenate([fold.train, fold.validation])
-    classifier = SignalClassifier(
-        settings.model,
-        front_end=data.front_end,
-        network=settings.network,
-        training=settings.training,
-        random_state=settings.seed,
-        device="cpu",
-    )
-    classifier.fit(
-        {name: view[rows] for name, view in data.views.items()},
-        data.y[rows],
-        validation=np.arange(len(fold.train), len(rows)),
-        checkpoint=folder,
-        progress=progress,
-    )
-    classifier.save(folder)
-    for name in ("checkpoint.safetensors", "checkpoint.json"):
-        (folder / name).unlink(missing_ok=True)
