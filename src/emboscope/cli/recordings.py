@@ -1,4 +1,4 @@
-"""Commands on recordings: simulate, scan, score."""
+"""Commands on recordings: simulate, score."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -26,6 +26,17 @@ def simulate(
     preset: Annotated[
         str, typer.Option(help="ambulatory (all artifacts), clinic (few) or blood (flow alone).")
     ] = "ambulatory",
+    indication: Annotated[
+        str | None,
+        typer.Option(
+            help="One for all patients: carotid, surgical_valve, transcatheter_valve, "
+            "cardiac_surgery, acute_stroke or none; by the case mix of each center otherwise."
+        ),
+    ] = None,
+    gates: Annotated[int, typer.Option(help="1, or 2 that lie 5 to 10 mm apart.")] = 1,
+    second_carrier: Annotated[
+        bool, typer.Option("--second-carrier", help="2.0 and 2.5 MHz at once (derived).")
+    ] = False,
     carrier_mhz: Annotated[
         float | None, typer.Option(help="One carrier for all; by centre otherwise.")
     ] = None,
@@ -49,6 +60,9 @@ def simulate(
             "n_patients": patients,
             "minutes": minutes,
             "preset": preset,
+            "indication": indication,
+            "gates": gates,
+            "second_carrier": second_carrier,
             "sfreq": sfreq,
             "carrier_hz": carrier_mhz * 1e6 if carrier_mhz else None,
             "rate_factor": rate_factor,
@@ -63,65 +77,6 @@ def simulate(
     rows = [[label, str(n)] for label, n in sorted(result.events.items())]
     print_table(f"{patients} simulated patients × {minutes:g} min", ["event", "number"], rows)
     typer.echo(f"Recordings and truth: {out}\nNext: emboscope scan {out} --out {out}-events")
-
-
-@command
-def scan(
-    recordings: Annotated[
-        list[Path], typer.Argument(help="WAV, FLAC, RF64, CSV, NPZ or EDF, or a folder of WAV.")
-    ],
-    out: Annotated[Path, typer.Option(help="Folder for the events.")],
-    carrier_mhz: Annotated[
-        float | None, typer.Option(help="Transmitted frequency, where no sidecar tells it.")
-    ] = None,
-    q_sign: Annotated[
-        str, typer.Option(help="Sign of Q: auto (sidecar, else +), + or -.")
-    ] = "auto",
-    flow: Annotated[
-        str | None, typer.Option(help="towards or away; found from the signal otherwise.")
-    ] = None,
-    sfreq: Annotated[float | None, typer.Option(help="Hz, for files that do not say it.")] = None,
-    detector: Annotated[str, typer.Option(help="How to detect.")] = "hbr_recursive",
-    threshold_db: Annotated[
-        float | None, typer.Option(help="HITS-to-blood ratio that opens an event.", min=3, max=12)
-    ] = None,
-    as_json: AsJson = False,
-    quiet: Quiet = False,
-) -> None:
-    """Find emboli and artifacts in recordings.
-
-    Example: emboscope scan patient.wav --out events --carrier-mhz 2
-    """
-    from emboscope.workflows.scan import DetectionSettings, ScanOptions
-    from emboscope.workflows.scan import scan as run
-
-    changed = {} if threshold_db is None else {"threshold_db": threshold_db}
-    if threshold_db is not None and threshold_db < 4.5 and not quiet:
-        typer.secho(
-            f"--threshold-db {threshold_db:g}: blood alone passes this hundreds of times an hour.",
-            err=True,
-            fg="yellow",
-        )
-    options = ScanOptions(
-        carrier_mhz, q_sign, flow, sfreq, detector, DetectionSettings.parse(changed, "scan")
-    )
-    result = run(recordings, out, options, progress_of(quiet, as_json))
-    if as_json:
-        print_json(asdict(result))
-        return
-    print_table(
-        "Events by recording",
-        ["recording", "minutes", "evaluable", "flow", "embolus", "doubtful", "artifact",
-         "too long", "note"],
-        [
-            [row.name, f"{row.duration_s / 60:.2f}", f"{row.evaluable_s / 60:.2f}",
-             row.flow_side or "unknown",
-             *(str(row.counts.get(v, 0)) for v in ("embolus", "doubtful", "artifact", "too_long")),
-             ", ".join(row.flags)]
-            for row in result.rows
-        ],
-    )  # fmt: skip
-    typer.echo(f"Events: {out}   ({result.times_real_time:.0f} × real time)")
 
 
 @command
@@ -142,7 +97,7 @@ def score(
     if as_json:
         print_json({
             "tolerance_ms": result.tolerance_ms,
-            "total": result.total.as_dict(),
+            "total": {**result.total.as_dict(), "intervals": result.intervals},
             "recordings": [row.as_dict() for row in result.rows],
         })
         return
@@ -167,7 +122,13 @@ def score(
             for low, high, found, total in result.total.score.by_band
         ],
     )  # fmt: skip
-    typer.echo("F1 is the proportion of specific agreement. Hours are evaluable hours.")
+    low, high = result.intervals["sensitivity"]
+    fewest, most = result.intervals["false_per_hour"]
+    typer.echo(
+        f"95 % intervals over recordings: sensitivity {percent(low)} to {percent(high)} %, "
+        f"{_figure(fewest)} to {_figure(most)} false/h.\n"
+        "F1 is the proportion of specific agreement. Hours are evaluable hours."
+    )
 
 
 def _figure(value: float) -> str:

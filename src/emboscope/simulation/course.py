@@ -10,6 +10,7 @@ from emboscope.simulation.patient import Patient, Session
 
 SOUND_SPEED_CM_S = 154000.0
 GAIN_FADE_S = 20.0  # of an automatic gain
+AIM_FADE_S = 120.0  # within which a robot, or a hand, finds the vessel again
 
 
 @dataclass(frozen=True)
@@ -147,8 +148,8 @@ def draw_course(
         velocity_waves=(_wave(0.02, 0.06, 3.3, 5, rng), _wave(0.03, 0.08, 7, 20, rng)),
         angle_wave=_wave(2, 5, 900, 1800, rng),
         level_wave=_wave(0, 3, 300, 1200, rng),
-        angle_steps=Steps(kept, rng.uniform(-5, 5, kept.size), 120.0),
-        contact_steps=Steps(kept, rng.uniform(-6, 6, kept.size), min(fade, 120.0)),
+        angle_steps=Steps(kept, rng.uniform(-5, 5, kept.size), AIM_FADE_S),
+        contact_steps=Steps(kept, rng.uniform(-6, 6, kept.size), min(fade, AIM_FADE_S)),
         gain_steps=gains,
         disturbances=spans,
     )

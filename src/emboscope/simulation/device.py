@@ -125,7 +125,7 @@ class Device:
         parts += self._drift(samples.shape[1], first)
         parts = LIMITERS[self.limiter](parts)
         clipped = np.maximum(np.abs(parts[..., 0]), np.abs(parts[..., 1])).max(axis=0) >= 1
-        parts = FAULTS[self.fault](_convert(parts, self.center.adc_bits))
+        parts = _convert(FAULTS[self.fault](parts), self.center.adc_bits)
         for onset, end in np.round(self.silent_s * self.sfreq).astype(int) - first:
             parts[:, max(onset, 0) : max(end, 0)] = 0
         return np.ascontiguousarray(parts).view(np.complex64)[..., 0], clipped

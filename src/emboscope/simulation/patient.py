@@ -24,6 +24,7 @@ N_CENTERS = 3
 ARTIFACT_RATES = {"tap": 10.0, "motion": 22.0, "speech": 28.0, "blink": 22.0, "cough": 4.0,
                   "step": 4.0}  # fmt: skip
 HARD_SHARE = 0.10  # of all artifacts
+LOUDEST_WALL_DB = -16.0  # of full scale: the wall alone does not overload the converter
 SHARED_SPREAD, OWN_SPREAD = 0.75, 0.50  # ln: of all kinds together and of one; 0.9 in the whole
 
 
@@ -123,12 +124,12 @@ def draw_patient(index: int, settings: SimulationSettings) -> Patient:
         heart=_draw_heart(age, rng),
         profile_exponent=float(rng.uniform(2.5, 8)),
         broadening=float(rng.uniform(0.03, 0.10)),
-        snr_db=float(rng.uniform(0, 8) if poor else rng.uniform(8, 25)),
+        snr_db=float(rng.uniform(0, 8) if poor else rng.uniform(5, 25)),
         embolus_rate_h=_embolus_rate(indication, settings, rng),
         ebr_offset_db=float(rng.normal(0, 2)),
         fm_propensity=float(rng.lognormal(0, 0.3)),
         artifact_rates_h=_artifact_rates(indication, PRESETS[settings.preset].artifacts, rng),
-        voice_hz=float(rng.uniform(90, 220)),
+        voice_hz=float(rng.uniform(90, 300)),
     )
 
 
@@ -167,15 +168,16 @@ def draw_session(patient: Patient, index: int, settings: SimulationSettings) -> 
     """The one session of a patient."""
     rng = patient_rng(settings.seed, index, "session")
     center = patient.center
-    level = float(rng.uniform(-40, -22))
+    level = float(rng.uniform(-40, -20))
+    wall_db = max(5.0, min(35.0, LOUDEST_WALL_DB - level))
     return Session(
         angle_deg=float(min(abs(rng.normal(0, center.angle_sd_deg)), 45.0)),
         sample_volume_mm=float(rng.choice(center.sample_volumes_mm)),
         depth_mm=float(rng.uniform(45, 58)),
         gate_spacing_mm=float(rng.uniform(5, 10)),
         level_db=level,
-        clutter_db=float(rng.uniform(5, min(35.0, -16 - level))),  # the wall does not overload
-        clutter_hz=float(rng.uniform(40, 110)),
+        clutter_db=float(rng.uniform(min(10.0, wall_db), wall_db)),
+        clutter_hz=float(rng.uniform(40, 150)),
         thump_db=float(rng.uniform(0, 20)) if rng.random() < 0.2 else None,
         other_vessel_db=float(rng.uniform(-20, -6)) if rng.random() < 0.15 else None,
         curvature_per_mm=float(np.clip(rng.normal(0, 0.005), -0.01, 0.01)),

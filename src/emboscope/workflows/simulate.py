@@ -1,21 +1,17 @@
 """Simulated patients as WAV files with the truth beside them."""
 
-import os
 from collections import Counter
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import numpy as np
-
-from emboscope.errors import DataError, SettingsError
+from emboscope.errors import SettingsError
 from emboscope.progress import Progress, silent
+from emboscope.signal.writers import WavWriter
 from emboscope.simulation.device import MIRRORED
 from emboscope.simulation.patient import SIMULATOR_VERSION
 from emboscope.simulation.settings import SimulationSettings, check_settings
 from emboscope.simulation.stream import SimulatedStream
 from emboscope.workflows.files import FORMAT_VERSION, NOTICE, prepare_folder, write_json
-
-LARGEST_WAV = 2**32 - 1024  # bytes; RF64 above
 
 
 @dataclass(frozen=True)
@@ -101,19 +97,8 @@ def write_stream(path: Path, source: SimulatedStream) -> None:
     DataError
         If the sampling frequency is not whole: the header cannot hold it.
     """
-    import soundfile
-
-    sfreq = source.settings.sfreq
-    if sfreq != round(sfreq):
-        raise DataError(f"recording '{path}': {sfreq} Hz; a WAV header holds whole Hz only.")
-    width = 3 if source.patient.center.adc_bits > 16 else 2
-    n_columns = 2 * source.n_channels
-    large = width * n_columns * source.n_times > LARGEST_WAV
-    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    with soundfile.SoundFile(
-        str(aside), "w", round(sfreq), n_columns, f"PCM_{8 * width}",
-        format="RF64" if large else "WAV",
-    ) as file:  # fmt: skip
+    subtype = "PCM_24" if source.patient.center.adc_bits > 16 else "PCM_16"
+    sfreq, n_columns = source.settings.sfreq, 2 * source.n_channels
+    with WavWriter(path, sfreq, n_columns, subtype, source.n_times) as file:
         for block in source.blocks():
-            file.write(np.ascontiguousarray(block.T).view(np.float32))
-    aside.replace(path)
+            file.write(block)
