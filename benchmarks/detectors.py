@@ -16,8 +16,8 @@ from joblib import Parallel, delayed
 
 from emboscope.events.block import Acquisition
 from emboscope.events.detection import DETECTORS, detect
-from emboscope.events.hbr import DetectionSettings
 from emboscope.events.scoring import Score, match, score_times
+from emboscope.events.settings import DetectionSettings
 from emboscope.simulation.recording import SimulationSettings, simulate
 
 THRESHOLDS_DB = (4.0, 5.0, 7.0)

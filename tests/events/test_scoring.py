@@ -8,7 +8,14 @@ from numpy.testing import assert_array_equal
 from scipy.optimize import linear_sum_assignment
 
 from emboscope.errors import DataError
-from emboscope.events.scoring import match, merge, score_times
+from emboscope.events.scoring import (
+    Score,
+    bootstrap_interval,
+    match,
+    merge,
+    period_kappa,
+    score_times,
+)
 
 
 def test_one_hit_one_double_one_miss_one_spurious():
@@ -61,3 +68,21 @@ def test_matching_is_one_to_one_and_as_large_as_any(detected, reference):
     assert not far[pairs[:, 0], pairs[:, 1]].any()
     rows, columns = linear_sum_assignment(far)
     assert len(pairs) == int((~far[rows, columns]).sum())
+
+
+def test_kappa_of_the_same_seconds_is_one_and_of_others_negative():
+    times = np.array([1.2, 5.5, 9.9])
+    assert period_kappa(times, times + 0.05, 20.0) == pytest.approx(1.0)
+    assert period_kappa(np.array([1.2]), np.array([5.5]), 20.0) < 0
+
+
+def test_kappa_by_hand():
+    """Four seconds: both say yes once, one alone once: agreement 3/4, chance 1/2."""
+    assert period_kappa(np.array([0.5, 1.5]), np.array([0.5]), 4.0) == pytest.approx(0.5)
+
+
+def test_interval_draws_whole_recordings():
+    good, bad = Score(10, 0, 0, 1.0), Score(0, 10, 5, 1.0)
+    low, high = bootstrap_interval([good, good, bad], lambda score: score.sensitivity)
+    assert (low, high) == (0.0, 1.0)
+    assert np.isnan(bootstrap_interval([good], lambda score: score.sensitivity)).all()

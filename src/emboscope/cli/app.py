@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from emboscope.cli import models, recordings, tools
+from emboscope.cli import models, recordings, report, scan, tools
 
 app = typer.Typer(
     name="emboscope",
@@ -17,8 +17,9 @@ app = typer.Typer(
 COMMANDS = (
     tools.demo,
     recordings.simulate,
-    recordings.scan,
+    scan.scan,
     recordings.score,
+    report.report,
     models.train,
     models.evaluate,
     models.compress,

@@ -14,7 +14,7 @@ from emboscope.datasets.fetch import cache_folder
 from emboscope.errors import SettingsError
 from emboscope.events.block import Acquisition
 from emboscope.events.detection import detect
-from emboscope.events.hbr import DetectionSettings
+from emboscope.events.settings import DetectionSettings
 from emboscope.progress import Progress, silent
 from emboscope.representations.front_end import FrontEnd
 from emboscope.representations.views import SpectrogramSettings, WaveformSettings

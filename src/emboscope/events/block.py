@@ -13,18 +13,23 @@ class Block:
 
     Attributes
     ----------
-    samples : ndarray, shape (n_times,), complex
-        I + jQ.
+    gates : ndarray, shape (n_gates, n_times), complex
+        I + jQ; events are sought in the first gate.
     start_s : float
         Time of the first sample in the recording.
     from_s, to_s : float
         Events that peak in here, or `EDGE_S` beyond, belong to this block.
     """
 
-    samples: np.ndarray
+    gates: np.ndarray
     start_s: float
     from_s: float
     to_s: float
+
+    @property
+    def samples(self) -> np.ndarray:
+        """The first gate, shape (n_times,)."""
+        return self.gates[0]
 
 
 @dataclass(frozen=True)

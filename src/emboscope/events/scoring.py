@@ -1,6 +1,9 @@
 """Detections against a reference, event by event."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import reduce
+from operator import add
 
 import numpy as np
 
@@ -146,3 +149,38 @@ def score_times(
     )
     n = len(pairs)
     return Score(n, reference_s.size - n, detected_s.size - n, evaluable_h, bands)
+
+
+def period_kappa(
+    detected_s: np.ndarray, reference_s: np.ndarray, duration_s: float, period_s: float = 1.0
+) -> float:
+    """Cohen's κ of "an embolus in this period" between detections and reference.
+
+    The measure of the older literature (van Zuilen 1996), for comparison. NaN where neither holds
+    any event.
+    """
+    n = max(1, int(np.ceil(duration_s / period_s)))
+    both = np.zeros((2, n), bool)
+    for row, times in zip(both, (detected_s, reference_s), strict=True):
+        row[np.clip((np.asarray(times) // period_s).astype(int), 0, n - 1)] = True
+    rates = both.mean(axis=1)
+    chance = float(rates[0] * rates[1] + (1 - rates[0]) * (1 - rates[1]))
+    agreed = float((both[0] == both[1]).mean())
+    return (agreed - chance) / (1 - chance) if chance < 1 else float("nan")
+
+
+def bootstrap_interval(
+    scores: Sequence[Score], figure: Callable[[Score], float], n_draws: int = 2000
+) -> tuple[float, float]:
+    """95 % interval of a figure of all recordings together, by drawing recordings anew.
+
+    NaN with fewer than two recordings. The draws are the same at every call.
+    """
+    if len(scores) < 2:
+        return float("nan"), float("nan")
+    draws = np.random.default_rng(0).integers(len(scores), size=(n_draws, len(scores)))
+    values = [figure(reduce(add, (scores[k] for k in draw))) for draw in draws]
+    if np.isnan(values).all():
+        return float("nan"), float("nan")
+    low, high = np.nanquantile(values, (0.025, 0.975))
+    return float(low), float(high)

@@ -11,7 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import uniform_filter1d
 
+from emboscope.signal.doppler import FlowBand
+
 ALARM_DB = 5.0  # where the alarm level of a statistic that is no power ratio is put
+BLOOD_CHANCE = 5e-6  # of a frame of blood alone to open an event: about one an hour
+TAIL = (0.8, 0.95)
+LARGEST_MARGIN_DB = 3.0
+QUIET = 4.0  # reverse power over its median, above which a frame holds an artifact
 CUSUM_EBR_DB = 5.0  # the embolus that the likelihood ratio expects
 CUSUM_ALARM = 14.0  # of the log-likelihood ratio
 KURTOSIS_S = 0.25  # window of the fourth moment
@@ -37,6 +43,12 @@ class Evidence:
         Forward power over the first seconds of the recording.
     frame_s : float
         Step between frames, in seconds.
+    raw, filtered : ndarray, shape (n_times,), complex
+        The block before and after the high-pass.
+    centers : ndarray of int, shape (n_frames,)
+        Sample in the middle of each frame.
+    band : FlowBand
+        Where the flow lies.
     """
 
     bins: np.ndarray
@@ -45,6 +57,10 @@ class Evidence:
     expected: np.ndarray
     first_level: float
     frame_s: float
+    raw: np.ndarray
+    filtered: np.ndarray
+    centers: np.ndarray
+    band: FlowBand
 
 
 Statistic = Callable[[Evidence], np.ndarray]
@@ -56,8 +72,27 @@ def decibels(ratio: np.ndarray) -> np.ndarray:
 
 
 def hits_to_blood(evidence: Evidence) -> np.ndarray:
-    """Power over the background that follows the heart: HBR[k] = P[k] / B_φ[k-1]."""
-    return decibels(evidence.forward / evidence.expected)
+    """Power over the background that follows the heart: HBR[k] = P[k] / B_φ[k-1].
+
+    Slow or narrow flow fluctuates more; there the ratio is lowered by what blood alone would
+    exceed `ALARM_DB` by, see `blood_margin_db`.
+    """
+    ratio = evidence.forward / evidence.expected
+    quiet = evidence.reverse < QUIET * np.median(evidence.reverse)
+    return decibels(ratio) - blood_margin_db(ratio[quiet])
+
+
+def blood_margin_db(ratio: np.ndarray) -> float:
+    """How far blood alone would pass `ALARM_DB`, in dB; 0 where it stays under.
+
+    A sum of exponentials, as the power of blood is, has an exponential tail. Its slope is read off
+    between the quantiles `TAIL`, which rare events leave alone; the level that a frame of blood
+    passes with `BLOOD_CHANCE` follows.
+    """
+    low, high = np.quantile(ratio, TAIL)
+    slope = (high - low) / np.log((1 - TAIL[0]) / (1 - TAIL[1]))
+    level = high + slope * np.log((1 - TAIL[1]) / BLOOD_CHANCE)
+    return float(np.clip(decibels(level) - ALARM_DB, 0, LARGEST_MARGIN_DB))
 
 
 def fixed_energy(evidence: Evidence) -> np.ndarray:

@@ -68,16 +68,20 @@ class FlowBand:
 def flow_side(spectrum: Spectrum, low_hz: float, margin_db: float = 6.0) -> str | None:
     """The side with more power above the high-pass, or None within `margin_db`.
 
-    The median over frames, less the noise, is compared, so that transients do not decide.
+    The median over frames, less the noise, is compared, so that transients do not decide. Where
+    the sides are alike the slow flow alone is, up to a quarter of half the sampling frequency:
+    fast flow that aliases fills both sides, but slow flow stays on its own.
     """
     power = np.median(spectrum.power, axis=1)
     noise = np.percentile(power[np.abs(spectrum.freqs) > low_hz], 12.5)
     power = np.maximum(power - noise, 0.05 * noise)
-    towards = power[spectrum.freqs > low_hz].sum()
-    away = power[spectrum.freqs < -low_hz].sum()
-    if max(towards, away) < 10 ** (margin_db / 10) * min(towards, away):
-        return None
-    return "towards" if towards > away else "away"
+    slow = max(3 * low_hz, np.abs(spectrum.freqs).max() / 4)
+    for high_hz in (np.inf, slow):
+        towards = power[(spectrum.freqs > low_hz) & (spectrum.freqs < high_hz)].sum()
+        away = power[(spectrum.freqs < -low_hz) & (spectrum.freqs > -high_hz)].sum()
+        if max(towards, away) >= 10 ** (margin_db / 10) * min(towards, away):
+            return "towards" if towards > away else "away"
+    return None
 
 
 def flow_band(spectrum: Spectrum, side: str, low_hz: float, sfreq: float) -> FlowBand:

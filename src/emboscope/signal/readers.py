@@ -94,6 +94,7 @@ def open_source(
         subject_id=str(side.get("subject_id", "")),
         items=acquisition_items(side),
         layout=layout,
+        sign_known=q_sign != "auto" or "q_sign" in side or layout == "forward_reverse",
     )
 
 

@@ -63,6 +63,8 @@ class Source:
         How the signal was acquired, as far as the sidecar tells; see `sidecar.ITEMS`.
     layout : str
         What the channels of the file are: `iq`, or `forward_reverse` audio.
+    sign_known : bool
+        Whether the sidecar or an option tells the sign of Q.
     """
 
     name: str
@@ -76,6 +78,7 @@ class Source:
     subject_id: str
     items: dict[str, str] = field(default_factory=dict)
     layout: str = "iq"
+    sign_known: bool = False
 
 
 def check_channels(path: Path, n_channels: int) -> int:

@@ -1,22 +1,39 @@
 """Detected events against a reference, file by file."""
 
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 
 import numpy as np
 
 from emboscope.errors import DataError, SettingsError
-from emboscope.events.scoring import Score, score_times
+from emboscope.events.scoring import Score, bootstrap_interval, period_kappa, score_times
 from emboscope.workflows.files import read_events_csv, read_json, read_truth
+
+OTHER_TOLERANCES_MS = (25.0, 100.0)
 
 
 @dataclass(frozen=True)
 class ScoreRow:
-    """Figures of one recording, or of all together."""
+    """Figures of one recording, or of all together.
+
+    Attributes
+    ----------
+    name : str
+    score : Score
+    doubtful : int
+        Events that the criteria left open.
+    kappa : float
+        Of the periods of one second with an embolus (van Zuilen 1996).
+    others : tuple of (tolerance_ms, Score)
+        At other tolerances.
+    """
 
     name: str
     score: Score
     doubtful: int
+    kappa: float
+    others: tuple[tuple[float, Score], ...] = ()
 
     def as_dict(self) -> dict:
         """Plain figures, for JSON."""
@@ -31,6 +48,11 @@ class ScoreRow:
             "ppv": self.score.ppv,
             "f1": self.score.f1,
             "false_per_hour": self.score.false_per_hour,
+            "kappa_1s": self.kappa,
+            "by_tolerance": [
+                {"tolerance_ms": ms, "sensitivity": score.sensitivity, "ppv": score.ppv}
+                for ms, score in self.others
+            ],
             "by_ebr_band": [
                 {"low_db": low, "high_db": high, "found": found, "total": total}
                 for low, high, found, total in self.score.by_band
@@ -40,11 +62,12 @@ class ScoreRow:
 
 @dataclass(frozen=True)
 class ScoreResult:
-    """A row a recording, and the total."""
+    """A row a recording, the total, and intervals by drawing recordings anew."""
 
     rows: tuple[ScoreRow, ...]
     total: ScoreRow
     tolerance_ms: float
+    intervals: dict[str, tuple[float, float]]
 
 
 def score(events: Path, reference: Path, tolerance_ms: float = 50.0) -> ScoreResult:
@@ -66,10 +89,23 @@ def score(events: Path, reference: Path, tolerance_ms: float = 50.0) -> ScoreRes
         _score_one(name, found, truth, tolerance_ms / 1000)
         for name, found, truth in _pairs(events, reference)
     ]
-    total = sum((row.score for row in rows[1:]), start=rows[0].score)
-    return ScoreResult(
-        tuple(rows), ScoreRow("all", total, sum(row.doubtful for row in rows)), tolerance_ms
+    scores = [row.score for row in rows]
+    others = tuple(
+        (ms, sum((row.others[k][1] for row in rows[1:]), start=rows[0].others[k][1]))
+        for k, ms in enumerate(OTHER_TOLERANCES_MS)
     )
+    total = ScoreRow(
+        "all",
+        sum(scores[1:], start=scores[0]),
+        sum(row.doubtful for row in rows),
+        float("nan"),
+        others,
+    )
+    intervals = {
+        name: bootstrap_interval(scores, attrgetter(name))
+        for name in ("sensitivity", "ppv", "f1", "false_per_hour")
+    }
+    return ScoreResult(tuple(rows), total, tolerance_ms, intervals)
 
 
 def _pairs(events: Path, reference: Path) -> list[tuple[str, Path, Path]]:
@@ -93,11 +129,18 @@ def _score_one(name: str, found: Path, truth: Path, tolerance_s: float) -> Score
     events = read_events_csv(found)
     emboli = [each for each in read_truth(truth) if each.label != "artifact"]
     details = read_json(found.with_name(found.name.removesuffix(".csv") + ".json"))
-    score = score_times(
-        np.array([event.peak_s for event in events if event.is_embolus]),
-        np.array([each.peak_s for each in emboli]),
-        float(details["evaluable_hours"]),
-        tolerance_s,
-        np.array([each.ebr_db for each in emboli]),
+    found_s = np.array([event.peak_s for event in events if event.is_embolus])
+    true_s = np.array([each.peak_s for each in emboli])
+    ebr_db = np.array([each.ebr_db for each in emboli])
+    hours = float(details["evaluable_hours"])
+
+    def at(seconds: float) -> Score:
+        return score_times(found_s, true_s, hours, seconds, ebr_db)
+
+    return ScoreRow(
+        name,
+        at(tolerance_s),
+        sum(event.verdict == "doubtful" for event in events),
+        period_kappa(found_s, true_s, float(details["duration_s"])),
+        tuple((ms, at(ms / 1000)) for ms in OTHER_TOLERANCES_MS),
     )
-    return ScoreRow(name, score, sum(event.verdict == "doubtful" for event in events))

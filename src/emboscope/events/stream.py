@@ -1,0 +1,197 @@
+"""Detection while samples arrive, in constant memory."""
+
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from emboscope.errors import DataError
+from emboscope.events.analysis import DetectorState, Envelope
+from emboscope.events.background import Background
+from emboscope.events.block import EDGE_S, Acquisition, Block
+from emboscope.events.event import Event
+from emboscope.events.hbr import Detector, process_block
+from emboscope.events.settings import DetectionSettings
+from emboscope.signal.quality import Interval
+
+SHORT_BACKGROUND_S = 10.0
+
+
+@dataclass(frozen=True)
+class Detection:
+    """What was found in a recording.
+
+    Attributes
+    ----------
+    events : tuple of Event
+        In the order of their peaks.
+    duration_s, evaluable_s : float
+        Length of the recording, and of the part in which an event could have been found.
+    flow_side : str or None
+        `towards`, `away`, or None where it could not be told.
+    flags : tuple of str
+        What the reader should know: `short_background`, `no signal`, `no Doppler flow`,
+        `the flow aliases`.
+    unusable : tuple of Interval
+        Stretches that could not be judged, with the reason.
+    envelope_hz : tuple of float, optional
+        Mean, peak systolic and end-diastolic Doppler shift of the largest velocity.
+    """
+
+    events: tuple[Event, ...]
+    duration_s: float
+    evaluable_s: float
+    flow_side: str | None
+    flags: tuple[str, ...]
+    unusable: tuple[Interval, ...] = ()
+    envelope_hz: tuple[float, float, float] | None = None
+
+
+class Stream:
+    """What `detection.StreamingDetector` does, for any `Detector`.
+
+    Samples are gathered to the blocks of `DetectionSettings.block_s`; the events of a block are
+    given once half of the next has arrived, so that they are those of the whole recording,
+    however it was cut. Memory does not grow with time.
+
+    Parameters
+    ----------
+    acquisition : Acquisition
+    settings : DetectionSettings
+    detector : Detector
+    """
+
+    def __init__(
+        self, acquisition: Acquisition, settings: DetectionSettings, detector: Detector
+    ) -> None:
+        self.acquisition = acquisition
+        self.settings = settings
+        self._detector = detector
+        self._state = DetectorState()
+        self._events: list[Event] = []
+        self._waiting: list[np.ndarray] = []
+        self._first = 0  # sample at which what waits begins
+        self._start = 0  # sample at which the next block begins
+        self._received = 0
+        hop, sfreq = self.settings.hop, acquisition.sfreq
+        self._length = round(self.settings.block_s * sfreq) // hop * hop
+        self._margin = round(self.settings.overlap_s * sfreq) // hop * hop
+        self._need = self._length + max(self._length // 2 + 1, self._margin)
+
+    @property
+    def position(self) -> int:
+        """Sample from which to push on after `restore`."""
+        return self._first
+
+    def push(self, samples: np.ndarray) -> list[Event]:
+        """Events that are certain now.
+
+        Parameters
+        ----------
+        samples : ndarray, shape (n_times,) or (n_gates, n_times), complex
+            The next I + jQ, of any length.
+
+        Raises
+        ------
+        DataError
+            If a sample is not finite.
+        """
+        self._waiting.append(np.array(np.atleast_2d(samples)))
+        self._received += samples.shape[-1]
+        found: list[Event] = []
+        while self._received >= self._start + self._need:
+            found += self._process(self._start + self._length, last=False)
+        return found
+
+    def finish(self) -> Detection:
+        """All that was found, with the events of the last block.
+
+        Raises
+        ------
+        DataError
+            If less than a second was given.
+        """
+        duration = self._received / self.acquisition.sfreq
+        if duration < 1:
+            raise DataError(
+                f"signal: {duration:.3f} s; expected at least 1 s, to know the flow. "
+                "Give a longer recording."
+            )
+        if self._start < self._received:
+            self._process(self._received, last=True)
+            self._start = self._received
+        flags = ["short_background"] if duration < SHORT_BACKGROUND_S else []
+        return Detection(
+            events=tuple(sorted(self._events, key=lambda event: event.peak_s)),
+            duration_s=duration,
+            evaluable_s=min(self._state.evaluable_s, duration),
+            flow_side=self.acquisition.flow or self._state.side,
+            flags=(*flags, *sorted(self._state.reasons)),
+            unusable=tuple(self._state.unusable),
+            envelope_hz=self._state.envelope.figures(),
+        )
+
+    def save(self) -> dict:
+        """All that is known, as plain values; samples are not kept: go on at `position`."""
+        state = self._state
+        return {
+            "first": self._first,
+            "start": self._start,
+            "events": [asdict(event) for event in self._events],
+            "side": state.side,
+            "backgrounds": {
+                side: {**asdict(each), "shape": each.shape.tolist()}
+                for side, each in state.backgrounds.items()
+            },
+            "first_levels": state.first_levels,
+            "evaluable_s": state.evaluable_s,
+            "reasons": sorted(state.reasons),
+            "unusable": [asdict(each) for each in state.unusable],
+            "envelope": [state.envelope.total_hz.tolist(), state.envelope.frames.tolist()],
+        }
+
+    def restore(self, saved: dict) -> None:
+        """Go on where `save` was called; the next samples pushed are those from `position` on."""
+        self._first = self._received = saved["first"]
+        self._start = saved["start"]
+        self._waiting = []
+        self._events = [
+            Event(**{**each, "probabilities": tuple(each["probabilities"])})
+            for each in saved["events"]
+        ]
+        self._state = DetectorState(
+            side=saved["side"],
+            backgrounds={
+                side: Background(**{**each, "shape": np.array(each["shape"])})
+                for side, each in saved["backgrounds"].items()
+            },
+            first_levels=saved["first_levels"],
+            evaluable_s=saved["evaluable_s"],
+            reasons=set(saved["reasons"]),
+            unusable=[Interval(**each) for each in saved["unusable"]],
+            envelope=Envelope(*(np.array(each) for each in saved["envelope"])),
+        )
+
+    def _process(self, stop: int, last: bool) -> list[Event]:
+        """New events of the block that ends at sample `stop`."""
+        sfreq = self.acquisition.sfreq
+        samples = np.concatenate(self._waiting, axis=1)
+        end = self._received if last else stop + self._margin
+        block = Block(
+            samples[:, : end - self._first],
+            self._first / sfreq,
+            self._start / sfreq,
+            np.inf if last else stop / sfreq,
+        )
+        found = process_block(block, self.acquisition, self._state, self.settings, self._detector)
+        new = _new(found, self._events)
+        self._events += new
+        keep = max(0, stop - self._margin)
+        self._waiting = [samples[:, keep - self._first :].copy()]
+        self._first, self._start = keep, stop
+        return new
+
+
+def _new(found: list[Event], known: list[Event]) -> list[Event]:
+    """Events that the block before has not already reported at their common edge."""
+    latest = [event.peak_s for event in known[-8:]]
+    return [event for event in found if all(abs(event.peak_s - at) >= EDGE_S for at in latest)]

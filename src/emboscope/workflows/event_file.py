@@ -1,0 +1,112 @@
+"""What a report reads from `NAME.events.json`, checked."""
+
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    FiniteFloat,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    ValidationError,
+)
+
+from emboscope.errors import DataError
+from emboscope.events.event import Event
+
+
+def _none_if_empty(value: object) -> object:
+    return None if value == "" else value
+
+
+Optional = Annotated[FiniteFloat | None, BeforeValidator(_none_if_empty)]
+
+
+class _Part(BaseModel):
+    """Keys that are not known here are for others."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class EventRow(_Part):
+    """One event, with the columns of `NAME.events.csv`."""
+
+    onset_s: FiniteFloat
+    duration_s: NonNegativeFloat
+    peak_s: FiniteFloat
+    hbr_db: FiniteFloat
+    direction_db: FiniteFloat
+    frequency_hz: FiniteFloat
+    velocity_cm_s: Optional = None
+    saturated: bool
+    aliased: bool
+    verdict: Literal["embolus", "doubtful", "artifact", "too_long"]
+    label: Literal["", "artifact", "gaseous", "solid", "unknown"] = ""
+    p_artifact: Optional = None
+    p_gaseous: Optional = None
+    p_solid: Optional = None
+
+    def event(self) -> Event:
+        """The same as an event."""
+        values = self.model_dump(exclude={"p_artifact", "p_gaseous", "p_solid"})
+        shares = (self.p_artifact, self.p_gaseous, self.p_solid)
+        known = tuple(share for share in shares if share is not None)
+        return Event(**values, probabilities=known if len(known) == len(shares) else ())
+
+
+class VelocityRow(_Part):
+    """Flow over the recording; what was not measured is missing."""
+
+    mean_cm_s: Optional = None
+    psv_cm_s: Optional = None
+    edv_cm_s: Optional = None
+    pi: Optional = None
+
+
+class ReviewRow(_Part):
+    """Who looked at the events."""
+
+    reviewers: NonNegativeInt
+    reviewed: NonNegativeInt
+    changes: NonNegativeInt
+
+
+class EventFile(_Part):
+    """What a report needs of the file; what older files lack is not recorded."""
+
+    sfreq: PositiveFloat
+    duration_s: PositiveFloat
+    evaluable_hours: NonNegativeFloat
+    flow_side: Literal["towards", "away"] | None
+    flags: tuple[str, ...]
+    detector: str
+    settings: dict[str, object]
+    versions: dict[str, str]
+    acquisition: dict[str, str | float | None]
+    events: tuple[EventRow, ...]
+    unusable: tuple[tuple[NonNegativeFloat, NonNegativeFloat, str], ...] | None = None
+    velocity: VelocityRow | None = None
+    review: ReviewRow | None = None
+
+
+def parse_event_file(content: Mapping[str, object], name: str) -> EventFile:
+    """The checked content of the events of a recording.
+
+    Raises
+    ------
+    DataError
+        With the first key that is missing or wrong.
+    """
+    try:
+        return EventFile.model_validate(dict(content))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where, message = ".".join(map(str, first["loc"])), first["msg"]
+        raise DataError(
+            f"events of '{name}': {where}: {message[0].lower()}{message[1:]}; expected what scan "
+            "writes. "
+            "Scan the recording again."
+        ) from error
