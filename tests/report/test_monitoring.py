@@ -210,7 +210,7 @@ def test_missing_facts_are_not_recorded_and_known_ones_are_shown():
 def test_review_is_told_or_that_there_was_none():
     assert "Not reviewed: no person has looked" in shown(monitoring_report(session()))
     text = shown(monitoring_report(session([event()], review=Review(2, 1, 0))))
-    assert "2 people; 1 of 1 events, 0 changed" in text
+    assert "review reviewers: 2; events: 1 of 1, changed: 0" in text
     assert "Not reviewed" not in text
 
 

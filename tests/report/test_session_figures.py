@@ -9,7 +9,7 @@ from PIL import Image
 from emboscope.evaluation.poisson import rate_over_time
 from emboscope.events.event import Event
 from emboscope.report import session_figures as draw
-from emboscope.report.figures import compact
+from emboscope.report.figures import new_figure, png, small_png
 from emboscope.report.session import DetectorNote, Monitoring, Subject, Velocities
 from emboscope.report.showers import Shower
 from emboscope.report.wording import Wording
@@ -74,11 +74,10 @@ def test_event_figure_boxes_the_event(rng, unit):
     assert len(here) < 60_000  # forty of them stay far under 15 MB
 
 
-def test_compact_picture_keeps_rare_colors(rng):
-    gray = np.repeat(rng.integers(0, 60, (100, 100, 1)), 3, axis=2).astype(np.uint8)
-    gray[50, 50] = (255, 0, 0)
-    whole = io.BytesIO()
-    Image.fromarray(gray).save(whole, "PNG")
-    small = pixels(compact(whole.getvalue()))
-    assert small[50, 50, 0] > 240
-    assert small[50, 50, 1] < 15
+def test_small_picture_keeps_rare_colors(rng):
+    figure = new_figure(2, 2, constrained=False)
+    gray = np.repeat(rng.integers(0, 60, (220, 220, 1)), 3, axis=2).astype(np.uint8)
+    gray[100:104, 100:104] = (255, 0, 0)
+    figure.figimage(gray)
+    assert has_color(small_png(figure), "#FF0000")
+    assert len(small_png(figure)) < len(png(figure))

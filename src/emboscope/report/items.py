@@ -23,7 +23,7 @@ ITEMS: dict[str, tuple[str, str, float, int]] = {
     "fft_overlap": (marked("FFT overlap"), "%", 100, 0),
     "carrier_hz": (marked("transmitted ultrasound frequency"), "MHz", 1e-6, 2),
     "high_pass_hz": (marked("high-pass filter setting"), "Hz", 1, 0),
-    "recording_time_s": (marked("recording time"), "min", 1 / 60, 1),
+    "recording_time_s": (marked("recording time"), "min", 1 / 60, 2),
 }
 ALGORITHM = marked("10 log10 of band power over a recursive background (HBR)")
 

@@ -12,7 +12,7 @@ def detector(session: Monitoring, words: Wording) -> Section:
         (say("detector"), note.name),
         (say("threshold"), words.quantity(note.threshold_db, "dB", 1)),
         *((name, version) for name, version in note.versions.items()),
-        (say("events reviewed by"), _review(session, words)),
+        (say("review"), _review(session, words)),
     )
     text = say(
         "HBR = 10 log10(P / B), in dB: P is the power of the blood flow's side of the spectrum "
@@ -30,7 +30,9 @@ def _review(session: Monitoring, words: Wording) -> str:
     review = session.review
     if review is None:
         return words.say("nobody: not reviewed")
-    return words.say("{reviewers} people; {reviewed} of {n} events, {changes} changed").format(
+    return words.say(
+        "reviewers: {reviewers}; events: {reviewed} of {n}, changed: {changes}"
+    ).format(
         reviewers=review.reviewers,
         reviewed=review.reviewed,
         n=len(session.events),

@@ -61,8 +61,8 @@ def monitoring_report(
 
 def _summary(session: Monitoring, words: Wording) -> str:
     return words.say(
-        "What was found automatically in one recording of {minutes} min, for a person to check."
-    ).format(minutes=words.number(session.duration_s / 60, 1))
+        "What was found automatically in one recording of {length}, for a person to check."
+    ).format(length=words.span(session.duration_s / 3600))
 
 
 def _warnings(session: Monitoring, words: Wording) -> tuple[str, ...]:

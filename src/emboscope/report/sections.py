@@ -64,7 +64,7 @@ def counts(session: Monitoring, words: Wording) -> Section:
     say, hours = words.say, session.evaluable_hours
     n = len(session.emboli)
     text = say("Emboli: {n} in {hours} evaluable hours, {rate}.").format(
-        n=n, hours=words.number(hours, 2), rate=words.rate(exact_interval(n, hours), named=True)
+        n=n, hours=words.hours(hours), rate=words.rate(exact_interval(n, hours), named=True)
     )
     tables = [_rate_table(say("verdict of the criteria"), session.verdicts, hours, words)]
     if session.labeled:
@@ -92,7 +92,7 @@ def over_time(
     """Timeline, rate bin by bin, and showers."""
     say = words.say
     bins = rate_bins(session)
-    width = words.number((bins[0].stop_s - bins[0].start_s) / 60, 1) if bins else "–"
+    width = words.span((bins[0].stop_s - bins[0].start_s) / 3600) if bins else "–"
     timeline = Figure(
         draw.timeline_figure(session, found, words),
         say("All events by verdict. Hatched: not evaluable. Boxed: showers."),
@@ -100,9 +100,9 @@ def over_time(
     )
     rate = Figure(
         draw.rate_figure(bins, session.duration_s, words),
-        say(
-            "Emboli per evaluable hour in bins of {width} min, with exact intervals (95 %)."
-        ).format(width=width),
+        say("Emboli per evaluable hour in bins of {width}, with exact intervals (95 %).").format(
+            width=width
+        ),
         say("Rate of emboli over time: {rates}.").format(
             rates=", ".join(f"{words.clock(b.start_s)} {words.rate(b.rate)}" for b in bins) or "–"
         ),

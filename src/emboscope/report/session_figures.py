@@ -13,7 +13,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from emboscope.evaluation.poisson import RateBin
 from emboscope.events.event import VERDICTS, Event
-from emboscope.report.figures import COLORS, compact, new_figure, png
+from emboscope.report.figures import COLORS, new_figure, png, small_png
 from emboscope.report.session import Monitoring
 from emboscope.report.showers import Shower
 from emboscope.report.wording import Wording
@@ -24,14 +24,17 @@ CLASS_COLORS = {
     "artifact": COLORS[0],
     "too_long": COLORS[7],
 }
+TIME_UNITS = ((3600.0, "h"), (60.0, "min"), (1.0, "s"))
 SHOWN_DB = (-10.0, 30.0)  # over the blood flow around the event
 ONE_COLOR_A_DB = colormaps["inferno"].resampled(40)
 BAR = "#D9DEE5"
 
 
 def _time_axis(axes: Axes, duration_s: float, words: Wording) -> float:
-    """Label the time axis in minutes, or in hours of long recordings; seconds in its unit."""
-    unit_s, unit = (3600.0, "h") if duration_s > 3 * 3600 else (60.0, "min")
+    """Label the time axis in a unit that suits the length; seconds in that unit."""
+    unit_s, unit = next(
+        (seconds, name) for seconds, name in TIME_UNITS if duration_s >= 3 * seconds or seconds == 1
+    )
     axes.set_xlim(0, duration_s / unit_s)
     axes.set_xlabel(words.say("time since the start ({unit})").format(unit=unit))
     _decimals(axes, words)
@@ -178,4 +181,4 @@ def event_figure(
     bar = figure.colorbar(image, cax=figure.add_axes((0.84, 0.18, 0.03, 0.78)))
     bar.set_label("dB", fontsize=8)
     bar.ax.tick_params(labelsize=7)
-    return compact(png(figure))
+    return small_png(figure)

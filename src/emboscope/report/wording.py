@@ -61,10 +61,16 @@ class Wording:
         return f"{self.number(value, decimals)} {unit}".strip()
 
     def span(self, hours: float) -> str:
-        """A length in minutes, or from an hour on in hours."""
+        """A length in seconds, from a minute on in minutes, from an hour on in hours."""
+        if hours < 1 / 60:
+            return f"{self.number(3600 * hours, 1)} s"
         if hours < 1:
             return f"{self.number(60 * hours, 1)} min"
         return f"{self.number(hours, 2)} h"
+
+    def hours(self, hours: float) -> str:
+        """Hours with two decimals; of a few minutes with four."""
+        return self.number(hours, 2 if hours >= 0.1 or hours == 0 else 4)
 
     def clock(self, seconds: float, decimals: int = 0) -> str:
         """Time since the start: h:mm:ss."""
