@@ -31,6 +31,7 @@ from emboscope.events.measures import Measurer, boxes
 from emboscope.events.settings import DetectionSettings
 from emboscope.events.statistics import Evidence, Statistic
 from emboscope.signal.doppler import FLOW_SIDES, flow_band
+from emboscope.signal.imbalance import correct_imbalance, typical_imbalance
 from emboscope.signal.quality import clipped
 from emboscope.signal.spectrum import HighPass, Spectrum, stft
 
@@ -38,6 +39,7 @@ Judge = Callable[[Event, Block, Acquisition], Event]
 
 NO_SIGNAL, NO_DOPPLER = "no signal", "no Doppler flow"
 FLOW_ALIASES = "the flow aliases"
+IMBALANCE = "I/Q imbalance corrected"
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ def process_block(
         If a sample is not finite.
     """
     _check_finite(block, acquisition.sfreq)
-    filtered = HighPass(acquisition.sfreq, settings.highpass_hz)(block.samples)
+    filtered = _balanced(block, acquisition.sfreq, state, settings)
     spectrum = stft(filtered, acquisition.sfreq, settings.window, settings.hop)
     clips = clipped(block.samples)
     job = _Job(block, acquisition, settings, detector, filtered, spectrum, clips)
@@ -97,6 +99,18 @@ def process_block(
         events, codes = _search(job, state, codes)
     account(codes, own, times, state, settings.hop / acquisition.sfreq)
     return sorted(events, key=lambda event: event.peak_s)
+
+
+def _balanced(
+    block: Block, sfreq: float, state: DetectorState, settings: DetectionSettings
+) -> np.ndarray:
+    """The block above the high-pass, with an imbalance of I and Q that shows taken out."""
+    filtered = HighPass(sfreq, settings.highpass_hz)(block.samples)
+    imbalance = typical_imbalance(filtered, sfreq)
+    if imbalance is None or not imbalance.correctable:
+        return filtered
+    state.reasons.add(IMBALANCE)
+    return correct_imbalance(filtered, imbalance)
 
 
 def _check_finite(block: Block, sfreq: float) -> None:

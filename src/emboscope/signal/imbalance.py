@@ -8,7 +8,6 @@ from emboscope.errors import DataError
 
 CORRECT_ABOVE_DB = -35.0  # a weaker image is within the error of the estimate
 NO_IMBALANCE_ABOVE_DB = -10.0  # such a signal is not quadrature at all
-BLOCK_S = 10.0
 
 
 @dataclass(frozen=True)
@@ -61,13 +60,14 @@ def estimate_imbalance(samples: np.ndarray) -> Imbalance:
         raise DataError("signal: I or Q is constant; expected both to move. Check the cable.")
     gain = np.sqrt(power_q / power_i)
     phase = np.arcsin(np.clip(np.mean(i * q) / np.sqrt(power_i * power_q), -1, 1))
-    turned = gain * np.exp(1j * phase)
-    image = np.abs(1 - turned.conj()) / np.abs(1 + turned)
-    return Imbalance(
-        gain_db=float(20 * np.log10(gain)),
-        phase_deg=float(np.rad2deg(phase)),
-        image_db=float(20 * np.log10(max(image, 1e-12))),
-    )
+    return imbalance_of(float(20 * np.log10(gain)), float(np.rad2deg(phase)))
+
+
+def imbalance_of(gain_db: float, phase_deg: float) -> Imbalance:
+    """Gain and phase error with the image that they make."""
+    turned = 10 ** (gain_db / 20) * np.exp(1j * np.deg2rad(phase_deg))
+    image = np.abs(1 - turned.conjugate()) / np.abs(1 + turned)
+    return Imbalance(gain_db, phase_deg, float(20 * np.log10(max(image, 1e-12))))
 
 
 def correct_imbalance(samples: np.ndarray, imbalance: Imbalance) -> np.ndarray:
@@ -84,8 +84,10 @@ def correct_imbalance(samples: np.ndarray, imbalance: Imbalance) -> np.ndarray:
     return (centered.real + 1j * q + mean).astype(samples.dtype)
 
 
-def balance_blocks(samples: np.ndarray, sfreq: float) -> np.ndarray:
-    """The signal corrected by the imbalance of each 10 s; a short last block joins the one before.
+def typical_imbalance(samples: np.ndarray, sfreq: float) -> Imbalance | None:
+    """Imbalance of a stretch by the medians over its seconds; None where nothing moves.
+
+    A loud tap, which is the same on both sides, spoils its own second only.
 
     Parameters
     ----------
@@ -94,6 +96,11 @@ def balance_blocks(samples: np.ndarray, sfreq: float) -> np.ndarray:
     sfreq : float
         In Hz.
     """
-    n_blocks = max(1, int(samples.size / (BLOCK_S * sfreq)))
-    parts = np.array_split(samples, [int(n * BLOCK_S * sfreq) for n in range(1, n_blocks)])
-    return np.concatenate([correct_imbalance(part, estimate_imbalance(part)) for part in parts])
+    seconds = np.array_split(samples, max(1, round(samples.size / sfreq)))
+    found = [estimate_imbalance(part) for part in seconds if part.real.any() and part.imag.any()]
+    if not found:
+        return None
+    return imbalance_of(
+        float(np.median([each.gain_db for each in found])),
+        float(np.median([each.phase_deg for each in found])),
+    )
