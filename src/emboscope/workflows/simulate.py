@@ -13,6 +13,8 @@ from emboscope.simulation.settings import SimulationSettings, check_settings
 from emboscope.simulation.stream import SimulatedStream
 from emboscope.workflows.files import FORMAT_VERSION, NOTICE, prepare_folder, write_json
 
+LONG_S = 3600
+
 
 @dataclass(frozen=True)
 class SimulateResult:
@@ -80,7 +82,7 @@ def simulate_folder(
     counts: Counter[str] = Counter()
     for index, name in enumerate(names):
         source = SimulatedStream(settings, index)
-        write_stream(folder / f"{name}.wav", source)
+        write_stream(folder / f"{name}.wav", source, progress)
         write_json(folder / f"{name}.json", truth(source))
         counts.update(event.label for event in source.events)
         progress("simulating", index + 1, settings.n_patients)
@@ -89,8 +91,10 @@ def simulate_folder(
     )
 
 
-def write_stream(path: Path, source: SimulatedStream) -> None:
+def write_stream(path: Path, source: SimulatedStream, progress: Progress = silent) -> None:
     """Write the blocks as they are made; 24 bits where the converter has them, else 16.
+
+    Of a recording over an hour the seconds that are done are reported.
 
     Raises
     ------
@@ -99,6 +103,10 @@ def write_stream(path: Path, source: SimulatedStream) -> None:
     """
     subtype = "PCM_24" if source.patient.center.adc_bits > 16 else "PCM_16"
     sfreq, n_columns = source.settings.sfreq, 2 * source.n_channels
+    report = progress if source.n_times > LONG_S * sfreq else silent
+    done = 0
     with WavWriter(path, sfreq, n_columns, subtype, source.n_times) as file:
         for block in source.blocks():
             file.write(block)
+            done += block.shape[1]
+            report(path.stem, round(done / sfreq), round(source.n_times / sfreq))
