@@ -7,6 +7,7 @@ from itertools import pairwise
 import pytest
 
 from emboscope.errors import SettingsError
+from emboscope.events import evaluable, hbr
 from emboscope.events.event import Event
 from emboscope.languages import CATALOGS, LANGUAGES, translator
 from emboscope.report import session_figures
@@ -21,7 +22,7 @@ from emboscope.report.session import (
     Subject,
     Velocities,
 )
-from emboscope.report.wording import NOTICE, Wording
+from emboscope.report.wording import NAMES, NOTICE, Wording
 from emboscope.workflows import files
 
 PNG = size_figure({"a": 8000})
@@ -264,3 +265,8 @@ def test_text_of_a_recording_is_not_taken_for_html():
 )
 def test_clock(seconds, decimals, text):
     assert Wording("en").clock(seconds, decimals) == text
+
+
+def test_every_flag_and_reason_of_a_scan_has_its_words():
+    flags = {hbr.NO_SIGNAL, hbr.NO_DOPPLER, hbr.FLOW_ALIASES, hbr.IMBALANCE}
+    assert flags | set(evaluable.REASONS[1:]) <= set(NAMES)

@@ -146,6 +146,27 @@ def test_what_later_scans_add_is_shown(files):
     assert "reviewers: 1; events: 4 of" in text
 
 
+def test_subject_of_the_events_wins_over_that_of_the_sidecar(files):
+    events, recording, out = files
+    spoil(events, subject_id="f00d", side="left", recorded_on="2026-11")
+    text = report_from_files(events, recording, out).read_text("utf-8")
+    assert "a1b2c3" not in text
+    for words in ("<dd>f00d</dd>", "<dd>left</dd>", "<dd>2026-11</dd>"):
+        assert words in text
+
+
+def test_recording_whose_q_the_scan_negated_is_shown_as_scanned(files, monkeypatch):
+    events, recording, out = files
+    seen = []
+    monkeypatch.setattr(
+        "emboscope.workflows.report.write_report", lambda request: seen.append(request.read(0, 9))
+    )
+    report_from_files(events, recording, out)
+    spoil(events, flags=["Q negated: the flow was on the other side than declared"])
+    report_from_files(events, recording, out)
+    assert (seen[1] == seen[0].conj()).all()
+
+
 def test_simulated_recording_is_called_so(files):
     events, recording, out = files
     spoil(recording.with_suffix(".json"), simulated=True)

@@ -17,6 +17,7 @@ def report(
     pdf: Annotated[bool, typer.Option("--pdf", help="Write NAME.report.pdf too.")] = False,
     q_sign: Annotated[str, typer.Option(help="As it was given to scan.")] = "auto",
     sfreq: Annotated[float | None, typer.Option(help="As it was given to scan.")] = None,
+    layout: Annotated[str, typer.Option(help="As it was given to scan.")] = "auto",
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
@@ -24,9 +25,10 @@ def report(
 
     Example: emboscope report events/patient.events.json patient.wav --out reports --language es
     """
-    from emboscope.workflows.report import report_from_files
+    from emboscope.workflows.report import Opening, report_from_files
 
-    path = report_from_files(events, recording, out, language, pdf, q_sign, sfreq)
+    opening = Opening(q_sign, sfreq, layout)
+    path = report_from_files(events, recording, out, language, pdf, opening)
     files = {"html": str(path), "pdf": str(path.with_suffix(".pdf")) if pdf else None}
     if as_json:
         print_json(files)

@@ -28,6 +28,11 @@ NAMES = {
     "no flow": marked("no Doppler flow"),
     "no Doppler flow": marked("no Doppler flow"),
     "no signal": marked("no signal"),
+    "the flow aliases": marked("the flow aliases"),
+    "I/Q imbalance corrected": marked("I/Q imbalance corrected"),
+    "Q negated: the flow was on the other side than declared": marked(
+        "Q negated: the flow was on the other side than declared"
+    ),
     "short_background": marked("recording under 10 s: the background is uncertain"),
     "no carrier: no velocity": marked("transmitted frequency not recorded: no velocities"),
     NOT_RECORDED: marked("not recorded"),

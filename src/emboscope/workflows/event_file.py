@@ -16,6 +16,7 @@ from pydantic import (
 
 from emboscope.errors import DataError
 from emboscope.events.event import Event
+from emboscope.report.session import NOT_RECORDED
 
 
 def _none_if_empty(value: object) -> object:
@@ -81,6 +82,10 @@ class EventFile(_Part):
     duration_s: PositiveFloat
     evaluable_hours: NonNegativeFloat
     flow_side: Literal["towards", "away"] | None
+    subject_id: str = ""
+    side: str | None = None
+    indication: str | None = None
+    recorded_on: str | None = None
     flags: tuple[str, ...]
     detector: str
     settings: dict[str, object]
@@ -90,6 +95,13 @@ class EventFile(_Part):
     unusable: tuple[tuple[NonNegativeFloat, NonNegativeFloat, str], ...] | None = None
     velocity: VelocityRow | None = None
     review: ReviewRow | None = None
+
+    @property
+    def known(self) -> dict[str, str | float]:
+        """Acquisition items, side, indication and date, as far as they are recorded."""
+        subject = {name: getattr(self, name) for name in ("side", "indication", "recorded_on")}
+        items = {**self.acquisition, **subject}
+        return {k: v for k, v in items.items() if v is not None and v not in {"", NOT_RECORDED}}
 
 
 def parse_event_file(content: Mapping[str, object], name: str) -> EventFile:

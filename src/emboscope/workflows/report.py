@@ -25,12 +25,13 @@ from emboscope.report.session import (
 from emboscope.report.showers import ShowerSettings
 from emboscope.report.wording import Wording
 from emboscope.settings import Settings
-from emboscope.signal.readers import open_source
+from emboscope.signal.readers import Source, open_source
 from emboscope.workflows.event_file import EventFile, parse_event_file
 from emboscope.workflows.files import prepare_folder, read_json, write_text
 from emboscope.workflows.gallery import GallerySettings, Signal, pictures
 
 SUFFIX = ".events.json"
+Q_NEGATED = "Q negated"  # how the flag of a scan begins
 SAME_S = 0.01  # two lengths of one recording differ by less
 
 
@@ -39,6 +40,15 @@ class ReportSettings(Settings):
 
     gallery: GallerySettings = GallerySettings()
     showers: ShowerSettings = ShowerSettings()
+
+
+@dataclass(frozen=True)
+class Opening:
+    """How the recording is opened: as it was for the scan, see `open_source`."""
+
+    q_sign: str = "auto"
+    sfreq: float | None = None
+    layout: str = "auto"
 
 
 @dataclass(frozen=True)
@@ -61,7 +71,7 @@ class ReportRequest:
     carrier_hz : float, optional
     angle_deg, sound_speed_m_s : float
     subject_id : str
-        A pseudonym, or empty.
+        A pseudonym, or empty; `content` wins over it.
     items : mapping of str to str
         What the sidecar tells, as in `Source.items`; `content` wins over it.
     simulated : bool
@@ -125,8 +135,7 @@ def report_from_files(
     out: Path,
     language: str = "en",
     pdf: bool = False,
-    q_sign: str = "auto",
-    sfreq: float | None = None,
+    opening: Opening | None = None,
 ) -> Path:
     """The report of a finished scan.
 
@@ -142,8 +151,8 @@ def report_from_files(
         `en`, `es` or `fr`.
     pdf : bool
         Whether a PDF is written too.
-    q_sign, sfreq
-        As they were given to the scan.
+    opening : Opening, optional
+        What was said to the scan of the file.
 
     Raises
     ------
@@ -155,7 +164,8 @@ def report_from_files(
     events = parse_event_file(content, name)
     carrier = events.acquisition.get("carrier_hz")
     megahertz = carrier / 1e6 if isinstance(carrier, float) else None
-    source = open_source(recording, megahertz, q_sign, sfreq)
+    said = opening or Opening()
+    source = open_source(recording, megahertz, said.q_sign, said.sfreq, said.layout)
     duration_s = source.n_times / source.sfreq
     if events.sfreq != source.sfreq or abs(events.duration_s - duration_s) > SAME_S:
         raise DataError(
@@ -168,7 +178,7 @@ def report_from_files(
             out=out,
             name=name,
             content=content,
-            read=lambda start, stop: source.read(start, stop)[0],
+            read=_reader(source, events),
             n_times=source.n_times,
             sfreq=source.sfreq,
             carrier_hz=source.carrier_hz,
@@ -181,6 +191,13 @@ def report_from_files(
             pdf=pdf,
         )
     )
+
+
+def _reader(source: Source, events: EventFile) -> Callable[[int, int], np.ndarray]:
+    """Samples of the first gate, with Q negated where the scan has done so."""
+    if any(flag.startswith(Q_NEGATED) for flag in events.flags):
+        return lambda start, stop: source.read(start, stop)[0].conj()
+    return lambda start, stop: source.read(start, stop)[0]
 
 
 def is_simulated(recording: Path) -> bool:
@@ -202,12 +219,12 @@ def _session(request: ReportRequest, events: EventFile) -> Monitoring:
         request.sound_speed_m_s,
     )
     found = tuple(row.event() for row in events.events)
-    items = {**request.items, **_known(events.acquisition)}
+    items = {**request.items, **events.known}
     speed, review = events.velocity, events.review
     threshold = events.settings.get("threshold_db")
     return Monitoring(
         name=request.name,
-        subject=_subject(request, items),
+        subject=_subject(events.subject_id or request.subject_id, items, request.simulated),
         items={key: items[key] for key in ITEMS if key in items},
         duration_s=events.duration_s,
         evaluable_hours=events.evaluable_hours,
@@ -229,21 +246,17 @@ def _session(request: ReportRequest, events: EventFile) -> Monitoring:
     )
 
 
-def _known(items: Mapping[str, str | float | None]) -> dict[str, str | float]:
-    return {k: v for k, v in items.items() if v is not None and v not in {"", NOT_RECORDED}}
-
-
-def _subject(request: ReportRequest, items: Mapping[str, str | float]) -> Subject:
+def _subject(name: str, items: Mapping[str, str | float], simulated: bool) -> Subject:
     def text(key: str) -> str:
         return str(items.get(key, NOT_RECORDED))
 
     return Subject(
-        pseudonym=request.subject_id or NOT_RECORDED,
+        pseudonym=name or NOT_RECORDED,
         recorded_on=text("recorded_on"),
         start=text("start"),
         indication=text("indication"),
         side=text("side"),
-        simulated=request.simulated,
+        simulated=simulated,
     )
 
 
