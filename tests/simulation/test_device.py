@@ -79,10 +79,13 @@ def test_faults_are_what_their_names_say(fault):
 
 
 def test_a_line_goes_on_over_chunks_with_the_same_phase():
-    """At the end of a day, too."""
-    one = device(lines=(Line(50.0, 0.1, 0.3),))
-    whole, _ = one.record(np.zeros((1, 4000), np.complex64), 10**9)
-    parts = [one.record(np.zeros((1, 2000), np.complex64), 10**9 + k)[0] for k in (0, 2000)]
+    """At the end of a day, too, and where the chunk does not hold whole cycles."""
+    one, late = device(lines=(Line(50.0, 0.1, 0.3),)), 10**9 + 7
+    whole, _ = one.record(np.zeros((1, 4000), np.complex64), late)
+    parts = [
+        one.record(np.zeros((1, stop - start), np.complex64), late + start)[0]
+        for start, stop in ((0, 1234), (1234, 4000))
+    ]
     assert_allclose(np.concatenate(parts, axis=1), whole, atol=1e-6)
     assert level_db(whole, 50) == pytest.approx(level_db(whole, -50), abs=0.01)
     assert level_db(whole, 50) == pytest.approx(20 * np.log10(0.05), abs=0.05)

@@ -5,10 +5,19 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from emboscope.errors import DataError, SettingsError
-from emboscope.signal.spectrum import stft
+from emboscope.signal.spectrum import HighPass, stft
 from emboscope.simulation.artifacts import artifact_kinds, scaled
 from emboscope.simulation.emboli import Embolus, EmbolusLaw, draw_embolus, passage
-from emboscope.simulation.flow import flow_spectrum, gaussian_process, spectral_template
+from emboscope.simulation.flow import (
+    HOP,
+    WINDOW,
+    FlowTable,
+    Shaper,
+    flow_spectrum,
+    gaussian_process,
+    spectral_template,
+    white_noise,
+)
 from emboscope.simulation.heart import beat_shape
 from emboscope.simulation.raters import rate_events, soft_labels
 from emboscope.simulation.recording import SimulationSettings, simulate, stream
@@ -113,6 +122,30 @@ def test_blood_is_complex_gaussian(rng):
     assert 10 * np.log10(np.median(power) / power.mean()) == pytest.approx(-1.59, abs=0.15)
 
 
+def test_shaper_carries_its_state_from_chunk_to_chunk(rng):
+    """Twelve frames at once are twelve frames in three parts."""
+    power = rng.uniform(0.5, 2, (Shaper.LEAD + 12, WINDOW)) / WINDOW
+    lead = white_noise(WINDOW - HOP + Shaper.LEAD * HOP, rng)
+    white = white_noise(12 * HOP, rng)
+    whole = Shaper(power[: Shaper.LEAD], lead).push(power[Shaper.LEAD :], white)
+    shaper = Shaper(power[: Shaper.LEAD], lead)
+    parts = [
+        shaper.push(
+            power[Shaper.LEAD + first : Shaper.LEAD + last], white[first * HOP : last * HOP]
+        )
+        for first, last in ((0, 1), (1, 7), (7, 12))
+    ]
+    assert_allclose(np.concatenate(parts), whole, atol=1e-6)
+
+
+def test_flow_table_is_the_spectrum_at_its_levels():
+    template = spectral_template(4.0, 0.05)
+    table = FlowTable(template, 4000.0, SFREQ, n_levels=100)
+    expected = flow_spectrum(template, np.array([1000.0, -1000.0]), SFREQ)
+    assert_allclose(table.rows(np.array([1010.0]))[0], expected[0], atol=1e-7)
+    assert_allclose(table.rows(np.array([1010.0]), away=True)[0], expected[1], atol=1e-7)
+
+
 def test_duration_follows_from_velocity_and_strength(rng):
     """10 mm at 0.5 m/s: 26 ms at 10 dB and 52 ms at 40 dB."""
     hz_per_cm_s = 2 * 2e6 / 154000
@@ -132,6 +165,63 @@ def test_laws_of_solid_and_gas(rng):
     assert not any(each.fm_type == "III" for each in solid)
     assert np.mean([each.fm_type == "III" for each in gas]) == pytest.approx(0.43, abs=0.04)
     assert np.median([each.ebr_db for each in gas]) > np.median([each.ebr_db for each in solid]) + 7
+
+
+def test_the_fm_propensity_of_a_patient_shifts_the_types(rng):
+    law = EmbolusLaw(fm_propensity=3.0)
+    prone = np.mean([draw_embolus("gaseous", law, rng).fm_type == "III" for _ in range(2000)])
+    assert prone == pytest.approx(3 * 0.43 / (0.19 + 3 * 0.81), abs=0.04)
+
+
+def test_gas_from_diameters_has_the_published_sizes(rng):
+    """Median 33 µm, quartiles 18 and 69 µm, 85 % under 100 µm; 20 dB at the median."""
+    gas = [draw_embolus("gaseous", EmbolusLaw(gas_law="size"), rng) for _ in range(4000)]
+    micrometers = 1000 * np.array([each.size_mm for each in gas])
+    assert np.percentile(micrometers, [25, 50, 75]) == pytest.approx([18, 33, 69], rel=0.1)
+    assert np.mean(micrometers < 100) == pytest.approx(0.85, abs=0.03)
+    assert micrometers.min() >= 5
+    assert np.median([each.ebr_db for each in gas]) == pytest.approx(20, abs=0.7)
+
+
+def test_the_bend_of_a_vessel_makes_a_chirp(rng):
+    """κ of 0.01 / mm lowers the frequency by a tenth within 10 mm of path."""
+    embolus = Embolus("solid", 40.0, 1.0, "I", 0.0, 1.0, 0.0, 20.0, curvature_per_mm=0.01)
+    crossing = passage(embolus, 1.0, np.full(9000, 1000.0), 20.0, 10.0, SFREQ, rng)
+    turn = np.angle(crossing.samples[1:] / crossing.samples[:-1]) * SFREQ / (2 * np.pi)
+    middle = round(1.0 * SFREQ) - crossing.first
+    later = middle + round(10 / 500 * SFREQ)  # 10 mm at 0.5 m/s
+    assert turn[later] / turn[middle] == pytest.approx(0.9, abs=0.01)
+
+
+@pytest.mark.parametrize("name", ["motion", "cough"])
+def test_motion_weakens_the_flow_and_a_cough_changes_it(name):
+    seen = 0
+    for index in range(5):
+        source = stream(SimulationSettings(minutes=60), index)
+        planned = [each for each in source.plan.artifacts if each.name == name]
+        middle = np.sort([each.onset_s + each.duration_s / 2 for each in planned])
+        if middle.size:
+            contact, change = source.course.disturbances.at(middle)
+            assert (contact < 0.75).all() if name == "motion" else (change != 1).all()
+            seen += middle.size
+    assert seen > 5
+
+
+def test_a_loss_of_contact_leaves_noise_alone():
+    """Blood is 8 dB or more over the noise of these patients; under half of it is left."""
+    lost = []
+    for index in range(8):
+        source = stream(SimulationSettings(minutes=6, seed=5), index)
+        spans = [d for d in source.plan.dropouts if d.kind == "noise" and d.duration_s > 2]
+        if not spans or source.patient.snr_db < 8:
+            continue
+        signal = np.abs(HighPass(SFREQ)(np.concatenate(list(source.blocks()), axis=1)[0])) ** 2
+        for span in spans:
+            ends = np.array([span.onset_s + 1, span.onset_s + span.duration_s - 0.2])
+            inside = signal[slice(*np.round(ends * SFREQ).astype(int))]
+            lost.append(1e-9 < inside.mean() < 0.5 * np.median(signal))
+    assert len(lost) > 1
+    assert all(lost)
 
 
 def test_artifacts_are_bidirectional_but_the_hard_ones_lean_forward(rng):
