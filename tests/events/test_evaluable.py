@@ -102,7 +102,7 @@ def test_dropout_no_flow_and_long_saturation_are_listed(rng):
 
 
 def test_music_is_said_to_hold_no_flow(rng):
-    times = np.arange(round(20 * 8000)) / 8000
+    times = np.arange(20 * 8000) / 8000
     notes = sum(
         np.sin(2 * np.pi * frequency * times) * (np.sin(2 * np.pi * 2 * times + k) > 0.7)
         for k, frequency in enumerate((440.0, 554.4, 659.3))

@@ -20,7 +20,8 @@ class CriteriaSettings(Settings):
     minimum_db: PositiveFloat = 3.0
     direction_db: PositiveFloat = 6.0  # unidirectional
     doubtful_db: PositiveFloat = 3.0  # below: bidirectional
-    coincidence_db: PositiveFloat = 6.0  # a doubtful event whose reverse side rises so is artifact
+    coincidence_db: PositiveFloat = 6.0  # a rise of the reverse side that makes an artifact ...
+    coincident_under_db: PositiveFloat = 10.0  # ... of an event of less direction than this
     crest_db: PositiveFloat = 9.0  # strongest bin over the mean bin of the flow band
 
 
@@ -79,13 +80,13 @@ def verdict(measures: Measures, settings: CriteriaSettings) -> str:
     """What the criteria say: embolus, doubtful, artifact or too_long."""
     if measures.direction_db < settings.doubtful_db:
         return "artifact"
-    unidirectional = measures.direction_db >= settings.direction_db
-    if not unidirectional and measures.reverse_rise_db >= settings.coincidence_db:
+    coincident = measures.reverse_rise_db >= settings.coincidence_db
+    if coincident and measures.direction_db < settings.coincident_under_db:
         return "artifact"
     if measures.duration_s > settings.maximum_s:
         return "too_long"
     sure = (
-        unidirectional
+        measures.direction_db >= settings.direction_db
         and measures.hbr_db >= settings.minimum_db
         and measures.duration_s >= settings.minimum_s
         and measures.crest_db >= settings.crest_db

@@ -7,6 +7,8 @@ import numpy as np
 from emboscope.errors import DataError
 
 CORRECT_ABOVE_DB = -35.0  # a weaker image is within the error of the estimate
+FEWEST_SECONDS = 8
+SURE = 4.0
 NO_IMBALANCE_ABOVE_DB = -10.0  # such a signal is not quadrature at all
 
 
@@ -85,9 +87,10 @@ def correct_imbalance(samples: np.ndarray, imbalance: Imbalance) -> np.ndarray:
 
 
 def typical_imbalance(samples: np.ndarray, sfreq: float) -> Imbalance | None:
-    """Imbalance of a stretch by the medians over its seconds; None where nothing moves.
+    """Imbalance of a stretch by the medians over its seconds; None where it cannot be told.
 
-    A loud tap, which is the same on both sides, spoils its own second only.
+    A loud tap, which is the same on both sides, spoils its own second only. At least
+    `FEWEST_SECONDS` are needed, and an imbalance over `SURE` standard errors of the medians.
 
     Parameters
     ----------
@@ -98,9 +101,12 @@ def typical_imbalance(samples: np.ndarray, sfreq: float) -> Imbalance | None:
     """
     seconds = np.array_split(samples, max(1, round(samples.size / sfreq)))
     found = [estimate_imbalance(part) for part in seconds if part.real.any() and part.imag.any()]
-    if not found:
+    if len(found) < FEWEST_SECONDS:
         return None
-    return imbalance_of(
-        float(np.median([each.gain_db for each in found])),
-        float(np.median([each.phase_deg for each in found])),
-    )
+    # both errors as parts of the amplitude: 1 dB is 11.5 %, 1 degree is 1.75 %
+    errors = np.array([(each.gain_db / 8.686, np.deg2rad(each.phase_deg)) for each in found])
+    middle = np.median(errors, axis=0)
+    spread = 1.4826 * np.median(np.abs(errors - middle), axis=0)  # a standard deviation
+    if np.linalg.norm(middle) < SURE * 1.25 * np.linalg.norm(spread) / np.sqrt(len(found)):
+        return None
+    return imbalance_of(8.686 * float(middle[0]), float(np.rad2deg(middle[1])))
