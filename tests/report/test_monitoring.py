@@ -155,7 +155,7 @@ def test_saturated_event_has_a_lower_limit_and_a_card_tells_all():
 def test_classes_of_a_model_are_counted_apart_and_decide():
     named = [
         event(60, label="solid", probabilities=(0.1, 0.2, 0.7)),
-        event(70, label="unknown"),
+        event(70, "doubtful", label="unknown"),
         event(80, "doubtful", label="gaseous"),
         event(90, "artifact", label="artifact"),
     ]

@@ -74,6 +74,15 @@ def test_event_figure_boxes_the_event(rng, unit):
     assert len(here) < 60_000  # forty of them stay far under 15 MB
 
 
+def test_palette_of_an_event_keeps_the_colors_of_the_scale(rng):
+    """The signal is quiet, so the loud half of the scale is in the color bar alone."""
+    level, times = rng.uniform(-10, 0, (64, 100)), np.linspace(-0.5, 0.5, 100)
+    box = (-0.02, 0.02, 20, 30)
+    picture = draw.event_figure(level, times, np.linspace(-80, 80, 64), "cm/s", box, WORDS)
+    bar = pixels(picture)[15:200, round(0.855 * 396)]
+    assert len(np.unique(bar, axis=0)) > 30  # of forty
+
+
 def test_small_picture_keeps_rare_colors(rng):
     figure = new_figure(2, 2, constrained=False)
     gray = np.repeat(rng.integers(0, 60, (220, 220, 1)), 3, axis=2).astype(np.uint8)
