@@ -12,6 +12,7 @@ from emboscope.workflows.files import (
     write_events_csv,
     write_json,
 )
+from emboscope.workflows.score import score
 
 EVENT = Event(1.0, 0.03, 1.01, 12.5, 20.0, -600.0, None, True, False, "embolus")
 LABELED = Event(
@@ -63,3 +64,22 @@ def test_truth_without_events_is_refused(tmp_path):
 def test_not_a_number_is_written_as_null(tmp_path):
     write_json(tmp_path / "a.json", {"format_version": 1, "x": float("nan"), "y": (1.5, None)})
     assert read_json(tmp_path / "a.json") == {"format_version": 1, "x": None, "y": [1.5, None]}
+
+
+def test_the_log_of_a_device_is_a_reference(tmp_path):
+    log = tmp_path / "NLA1.TX0"
+    log.write_text("   0 TEXT FILE VERSION 2\n 2866 HIT 25dB 15:06:26  6000T2D048 dS05\n")
+    (only,) = read_truth(log)
+    assert only.peak_s == 28.66
+    assert only.label != "artifact"
+
+
+def test_reference_events_without_signal_are_not_scored(tmp_path):
+    write_events_csv(tmp_path / "a.events.csv", [EVENT])
+    details = {"format_version": 1, "evaluable_hours": 1.0, "duration_s": 3600.0,
+               "unusable": [[10.0, 20.0, "dropout"]]}  # fmt: skip
+    write_json(tmp_path / "a.events.json", details)
+    truth = [{"peak_s": peak_s, "label": "solid", "ebr_db": 10.0} for peak_s in (1.01, 15.0, 30.0)]
+    write_json(tmp_path / "a.json", {"format_version": 1, "events": truth})
+    total = score(tmp_path / "a.events.csv", tmp_path / "a.json").total
+    assert (total.score.hits, total.score.misses, total.not_evaluable) == (1, 1, 1)

@@ -43,7 +43,7 @@ def simulate(
     sfreq: Annotated[float, typer.Option(help="Pulse repetition frequency, in Hz.")] = 4385.0,
     rate_factor: Annotated[
         float,
-        typer.Option(help="Times the true rate of emboli of carotid and stroke patients.", min=0),
+        typer.Option(help="Times the true rate of emboli, up to 360 an hour.", min=0),
     ] = 10.0,
     seed: Seed = 0,
     as_json: AsJson = False,
@@ -82,7 +82,9 @@ def simulate(
 @command
 def score(
     events: Annotated[Path, typer.Argument(help="NAME.events.csv, or a folder of them.")],
-    reference: Annotated[Path, typer.Argument(help="NAME.json with the truth, or a folder.")],
+    reference: Annotated[
+        Path, typer.Argument(help="NAME.json with the truth, a DWL log (.TX0), or a folder.")
+    ],
     tolerance_ms: Annotated[float, typer.Option(help="Largest distance of two peaks.")] = 50.0,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -129,6 +131,8 @@ def score(
         f"{_figure(fewest)} to {_figure(most)} false/h.\n"
         "F1 is the proportion of specific agreement. Hours are evaluable hours."
     )
+    if result.total.not_evaluable:
+        typer.echo(f"Not scored, in stretches without signal: {result.total.not_evaluable}.")
 
 
 def _figure(value: float) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from emboscope.errors import DataError, SettingsError
 from emboscope.events.event import LABELS, VERDICTS, Event
+from emboscope.signal.device_files import read_dwl_log
 
 FORMAT_VERSION = 1
 NOTICE = (
@@ -161,13 +162,19 @@ class TruthEvent:
 
 
 def read_truth(path: Path) -> list[TruthEvent]:
-    """Events of the sidecar of a simulated recording.
+    """Events of the sidecar of a simulated recording, or of the log of a DWL device.
+
+    What a device reported is a reference as good as the device: it calls every HITS an embolus,
+    and its decibel is its own.
 
     Raises
     ------
     DataError
         If the file holds no list of events with peak_s, label and ebr_db.
     """
+    if path.suffix.lower().startswith(".tx"):
+        hits = read_dwl_log(path).hits
+        return [TruthEvent(hit.time_s, "embolus", float("nan")) for hit in hits]
     try:
         return [
             TruthEvent(float(each["peak_s"]), str(each["label"]), float(each["ebr_db"]))

@@ -27,6 +27,8 @@ class ScoreRow:
         Of the periods of one second with an embolus (van Zuilen 1996).
     others : tuple of (tolerance_ms, Score)
         At other tolerances.
+    not_evaluable : int
+        Reference emboli in stretches that could not be judged; they are not scored.
     """
 
     name: str
@@ -34,6 +36,7 @@ class ScoreRow:
     doubtful: int
     kappa: float
     others: tuple[tuple[float, Score], ...] = ()
+    not_evaluable: int = 0
 
     def as_dict(self) -> dict:
         """Plain figures, for JSON."""
@@ -43,6 +46,7 @@ class ScoreRow:
             "misses": self.score.misses,
             "false": self.score.false,
             "doubtful": self.doubtful,
+            "not_evaluable": self.not_evaluable,
             "evaluable_h": self.score.evaluable_h,
             "sensitivity": self.score.sensitivity,
             "ppv": self.score.ppv,
@@ -100,6 +104,7 @@ def score(events: Path, reference: Path, tolerance_ms: float = 50.0) -> ScoreRes
         sum(row.doubtful for row in rows),
         float("nan"),
         others,
+        sum(row.not_evaluable for row in rows),
     )
     intervals = {
         name: bootstrap_interval(scores, attrgetter(name))
@@ -127,11 +132,12 @@ def _pairs(events: Path, reference: Path) -> list[tuple[str, Path, Path]]:
 
 def _score_one(name: str, found: Path, truth: Path, tolerance_s: float) -> ScoreRow:
     events = read_events_csv(found)
-    emboli = [each for each in read_truth(truth) if each.label != "artifact"]
     details = read_json(found.with_name(found.name.removesuffix(".csv") + ".json"))
+    emboli = [each for each in read_truth(truth) if each.label != "artifact"]
+    judged = [each for each in emboli if not _unusable(each.peak_s, details)]
     found_s = np.array([event.peak_s for event in events if event.is_embolus])
-    true_s = np.array([each.peak_s for each in emboli])
-    ebr_db = np.array([each.ebr_db for each in emboli])
+    true_s = np.array([each.peak_s for each in judged])
+    ebr_db = np.array([each.ebr_db for each in judged])
     hours = float(details["evaluable_hours"])
 
     def at(seconds: float) -> Score:
@@ -143,4 +149,10 @@ def _score_one(name: str, found: Path, truth: Path, tolerance_s: float) -> Score
         sum(event.verdict == "doubtful" for event in events),
         period_kappa(found_s, true_s, float(details["duration_s"])),
         tuple((ms, at(ms / 1000)) for ms in OTHER_TOLERANCES_MS),
+        len(emboli) - len(judged),
     )
+
+
+def _unusable(peak_s: float, details: dict) -> bool:
+    """Whether an event lies in a stretch that could not be judged."""
+    return any(start <= peak_s <= stop for start, stop, _ in details.get("unusable", ()))
