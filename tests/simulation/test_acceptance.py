@@ -157,7 +157,7 @@ def test_half_of_the_solid_emboli_are_under_7_db(rng, offset_sd_db):
 
 def test_duration_of_carotid_emboli_is_that_of_the_series():
     """24.9 ms in the mean (carotid), 18.8 ms (other); patients of both carriers."""
-    settings = SimulationSettings(minutes=4, rate_factor=400, indication="carotid", preset="clinic")
+    settings = SimulationSettings(minutes=6, rate_factor=300, indication="carotid", preset="clinic")
     durations = []
     for index in range(9):
         source = stream(settings, index)

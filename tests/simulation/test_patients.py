@@ -44,6 +44,18 @@ def test_an_indication_can_be_forced(indication):
     )
 
 
+def test_rates_are_raised_as_far_as_one_in_ten_seconds():
+    def rate(factor, index):
+        settings = SimulationSettings(indication="surgical_valve", rate_factor=factor)
+        return draw_patient(index, settings).embolus_rate_h
+
+    for index in range(12):
+        own = rate(1, index)
+        assert rate(0, index) == 0
+        assert rate(0.5, index) == own / 2
+        assert rate(20, index) == pytest.approx(max(own, min(20 * own, 360)))
+
+
 def test_healthy_controls_have_no_emboli():
     settings = SimulationSettings(indication="none", minutes=60)
     assert all(stream(settings, index).plan.emboli == () for index in range(10))

@@ -83,8 +83,6 @@ class Indication:
         Of gaseous emboli among those outside showers; in showers all are.
     shower_share : float
         Of emboli that come in showers.
-    scaled : bool
-        Whether `rate_factor` applies.
     diathermy_h : float
         Bursts of the electric knife, an hour.
     """
@@ -93,16 +91,13 @@ class Indication:
     rate: RateLaw
     gas_share: float
     shower_share: float = 0.0
-    scaled: bool = False
     diathermy_h: float = 0.0
 
 
 INDICATIONS: Registry[Indication] = Registry("indication")
-INDICATIONS["carotid"] = Indication(
-    0.45, mixture((0.6, SYMPTOMATIC), (0.4, ASYMPTOMATIC)), 0.02, scaled=True
-)
+INDICATIONS["carotid"] = Indication(0.45, mixture((0.6, SYMPTOMATIC), (0.4, ASYMPTOMATIC)), 0.02)
 INDICATIONS["surgical_valve"] = Indication(0.15, VALVES, 0.97, 0.10)
 INDICATIONS["transcatheter_valve"] = Indication(0.08, BIOPROSTHESIS, 0.60, 0.10)
 INDICATIONS["cardiac_surgery"] = Indication(0.12, OPERATION, 0.85, 0.50, diathermy_h=20.0)
-INDICATIONS["acute_stroke"] = Indication(0.10, STROKE, 0.05, scaled=True)
+INDICATIONS["acute_stroke"] = Indication(0.10, STROKE, 0.05)
 INDICATIONS["none"] = Indication(0.10, never, 0.0)

@@ -23,6 +23,7 @@ N_CENTERS = 3
 # artifacts an hour of an ambulatory patient who is awake, in the mean
 ARTIFACT_RATES = {"tap": 10.0, "motion": 22.0, "speech": 28.0, "blink": 22.0, "cough": 4.0,
                   "step": 4.0}  # fmt: skip
+LARGEST_RAISED_H = 360.0  # emboli an hour that `rate_factor` makes at most: one in 10 s
 HARD_SHARE = 0.10  # of all artifacts
 LOUDEST_WALL_DB = -16.0  # of full scale: the wall alone does not overload the converter
 SHARED_SPREAD, OWN_SPREAD = 0.75, 0.50  # ln: of all kinds together and of one; 0.9 in the whole
@@ -146,9 +147,11 @@ def _draw_heart(age: float, rng: np.random.Generator) -> Heart:
 
 
 def _embolus_rate(indication: str, settings: SimulationSettings, rng: np.random.Generator) -> float:
-    group = INDICATIONS[indication]
-    rate = group.rate(rng) * (settings.rate_factor if group.scaled else 1.0)
-    return float(rate) if PRESETS[settings.preset].emboli else 0.0
+    """The rate of the group times `rate_factor`, which raises none over `LARGEST_RAISED_H`."""
+    rate = INDICATIONS[indication].rate(rng)
+    if not PRESETS[settings.preset].emboli:
+        return 0.0
+    return float(min(rate * settings.rate_factor, max(rate, LARGEST_RAISED_H)))
 
 
 def _artifact_rates(indication: str, amount: float, rng: np.random.Generator) -> dict[str, float]:

@@ -51,7 +51,7 @@ class SimulationSettings(Settings):
     sfreq: float = Field(default=4385.0, ge=2000, le=10000)
     carrier_hz: float | None = Field(default=None, ge=1e6, le=4e6)  # None: 1.5 or 2 MHz, by center
     indication: str | None = None  # None: by the case mix of the center
-    rate_factor: NonNegativeFloat = 10.0  # of the embolus rates of carotid and stroke patients
+    rate_factor: NonNegativeFloat = 10.0  # of the embolus rates, up to 360 an hour
     gates: Literal[1, 2] = 1
     second_carrier: bool = False  # 2.0 and 2.5 MHz at once; derived, not measured
     gas_law: Literal["ratio", "size"] = "ratio"  # EBR of gas from its own law, or from diameters
