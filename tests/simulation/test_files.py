@@ -56,6 +56,14 @@ def test_the_file_is_as_fine_as_the_converter(tmp_path, bits, subtype):
     assert soundfile.info(tmp_path / "x.wav").subtype == subtype
 
 
+def test_a_second_carrier_is_marked_as_derived(tmp_path):
+    settings = SimulationSettings(n_patients=1, minutes=0.1, second_carrier=True)
+    simulate_folder(tmp_path, settings)
+    truth = json.loads((tmp_path / "sim-001.json").read_text())
+    assert truth["second_carrier"] == {"carrier_hz": 2.5e6, "derived": True}
+    assert truth["carrier_hz"] == 2e6
+
+
 def test_refused_settings_leave_no_folder(tmp_path):
     with pytest.raises(SettingsError, match="preset 'rain': unknown"):
         simulate_folder(tmp_path / "new", SimulationSettings(preset="rain"))

@@ -43,6 +43,7 @@ def truth(source: SimulatedStream) -> dict:
         "channels": [channel.name for channel in source.channels],
         "gates": settings.gates,
         "gate_spacing_mm": session.gate_spacing_mm if settings.gates == 2 else None,
+        "second_carrier": _second_carrier(source),
         "q_sign": "-" if settings.fault in MIRRORED else "+",
         "faults": faults,
         "adc_bits": patient.center.adc_bits,
@@ -58,6 +59,14 @@ def truth(source: SimulatedStream) -> dict:
         "dropouts": [asdict(dropout) for dropout in source.plan.dropouts],
         "events": [asdict(event) for event in source.events],
     }
+
+
+def _second_carrier(source: SimulatedStream) -> dict | None:
+    """Frequency of the second channel's carrier; its ratios are derived from theory."""
+    if not source.settings.second_carrier:
+        return None
+    carrier_hz = source.patient.center.carrier_hz * source.channels[1].carrier_ratio
+    return {"carrier_hz": carrier_hz, "derived": True}
 
 
 def simulate_folder(
