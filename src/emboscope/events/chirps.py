@@ -4,7 +4,7 @@ import numpy as np
 from scipy.fft import fft
 from scipy.signal import get_window
 
-from emboscope.events.statistics import Evidence, decibels
+from emboscope.events.statistics import Evidence, over_blood
 from emboscope.events.wavelets import smooth
 
 WINDOW = 128  # samples; a chirp needs a longer look than a line
@@ -38,5 +38,4 @@ def fractional_fourier(evidence: Evidence) -> np.ndarray:
             lines = np.abs(fft(own * turn, axis=1)[:, flow]) ** 2
             part = best[start : start + BATCH]
             np.maximum(part, lines.max(axis=1), out=part)
-    ratio = smooth(best / evidence.expected, evidence.frame_s)
-    return decibels(ratio / np.median(ratio))
+    return over_blood(smooth(best / evidence.expected, evidence.frame_s), evidence)

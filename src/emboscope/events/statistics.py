@@ -1,8 +1,9 @@
 """What a detector looks at: one number a frame, in dB, that opens an event over the threshold.
 
 All detectors share the transform, the background, the measures and the verdict of `hbr`; they
-differ in this number alone. Where the published number is no ratio of powers, it is put on the
-dB scale so that its own alarm level lies at 5 dB, the default threshold.
+differ in this number alone. Where the published number is no ratio of powers to the flow's, it is
+put on the dB scale so that its own alarm level lies at 5 dB, the default threshold; where none is
+published, the level that blood alone passes about once an hour.
 """
 
 from collections.abc import Callable
@@ -78,21 +79,31 @@ def hits_to_blood(evidence: Evidence) -> np.ndarray:
     exceed `ALARM_DB` by, see `blood_margin_db`.
     """
     ratio = evidence.forward / evidence.expected
-    quiet = evidence.reverse < QUIET * np.median(evidence.reverse)
-    return decibels(ratio) - blood_margin_db(ratio[quiet])
+    margin = blood_level_db(ratio, evidence) - ALARM_DB
+    return decibels(ratio) - np.clip(margin, 0, LARGEST_MARGIN_DB)
 
 
-def blood_margin_db(ratio: np.ndarray) -> float:
-    """How far blood alone would pass `ALARM_DB`, in dB; 0 where it stays under.
+def blood_level_db(ratio: np.ndarray, evidence: Evidence) -> float:
+    """The level that a frame of blood alone passes with `BLOOD_CHANCE`, in dB.
 
     A sum of exponentials, as the power of blood is, has an exponential tail. Its slope is read off
-    between the quantiles `TAIL`, which rare events leave alone; the level that a frame of blood
-    passes with `BLOOD_CHANCE` follows.
+    between the quantiles `TAIL`, which rare events leave alone, over the frames without a rise of
+    the reverse power.
+
+    Parameters
+    ----------
+    ratio : ndarray, shape (n_frames,)
+        A power over what is typical of it.
     """
-    low, high = np.quantile(ratio, TAIL)
+    quiet = ratio[evidence.reverse < QUIET * np.median(evidence.reverse)]
+    low, high = np.quantile(quiet, TAIL)
     slope = (high - low) / np.log((1 - TAIL[0]) / (1 - TAIL[1]))
-    level = high + slope * np.log((1 - TAIL[1]) / BLOOD_CHANCE)
-    return float(np.clip(decibels(level) - ALARM_DB, 0, LARGEST_MARGIN_DB))
+    return float(decibels(high + slope * np.log((1 - TAIL[1]) / BLOOD_CHANCE)))
+
+
+def over_blood(ratio: np.ndarray, evidence: Evidence) -> np.ndarray:
+    """A ratio in dB, moved so that the level which blood passes once an hour lies at `ALARM_DB`."""
+    return decibels(ratio) - blood_level_db(ratio, evidence) + ALARM_DB
 
 
 def fixed_energy(evidence: Evidence) -> np.ndarray:
@@ -176,4 +187,4 @@ def filter_bank(evidence: Evidence) -> np.ndarray:
     narrow = bands.max(axis=0) / evidence.expected
     frames = max(1, round(0.026 / evidence.frame_s))
     narrow = uniform_filter1d(narrow, frames, mode="nearest")
-    return decibels(narrow / np.median(narrow))
+    return over_blood(narrow, evidence)

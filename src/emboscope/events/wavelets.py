@@ -5,7 +5,7 @@ import pywt
 from scipy.fft import fft, fftfreq, ifft, next_fast_len
 from scipy.ndimage import uniform_filter1d
 
-from emboscope.events.statistics import ALARM_DB, Evidence, decibels
+from emboscope.events.statistics import ALARM_DB, Evidence, decibels, over_blood
 
 WAVELET = "db8"
 SCALES = 8  # of the DWT
@@ -13,9 +13,7 @@ SCALES = 8  # of the DWT
 COARSE_HZ = 223.0
 DWELL_S = 0.026  # smoothing of energies: about an embolus' dwell
 PACKET_LEVEL = 5
-PACKET_BLOOD_DB = 3.8  # what the largest of the packets of blood alone exceeds its mean by
 HALF_OCTAVES = 7
-SHRINK = 2.0  # a coefficient under so many times its band's median energy is noise
 RULES = {"intense": (2.0, 8.0), "fine": (-3.0, 3.0), "forward": (0.0, 6.0)}  # dB: never, surely
 
 
@@ -104,15 +102,15 @@ def wavelet_packet(evidence: Evidence) -> np.ndarray:
     loud = typical[:, 0] > 0.05 * typical.max()  # a band without flow makes noise look strong
     strongest = (energy[loud] / typical[loud]).max(axis=0)
     at = np.arange(strongest.size) * step + step / 2
-    return decibels(np.interp(evidence.centers, at, strongest)) - PACKET_BLOOD_DB
+    return over_blood(np.interp(evidence.centers, at, strongest), evidence)
 
 
 def directional_wavelet(evidence: Evidence) -> np.ndarray:
     """Forward energy after shrinking complex, one-sided wavelet coefficients.
 
     Wavelets of one half octave on one side of 0 Hz (Gaussians in the frequency domain), as the
-    dual-tree complex transforms approximate; a coefficient under `SHRINK` times the median energy
-    of its band is set to zero, which raises an embolus over the flow.
+    dual-tree complex transforms approximate. The energy of each band is lowered by its median,
+    and what falls under 0 is noise, which raises an embolus over the flow.
 
     References
     ----------
@@ -131,6 +129,6 @@ def directional_wavelet(evidence: Evidence) -> np.ndarray:
         energy = np.abs(ifft(spectrum * shape)) ** 2
         energy = smooth(energy, 1 / evidence.band.sfreq)[evidence.centers]
         typical = float(np.median(energy))
-        kept += np.where(energy > SHRINK * typical, energy, 0)
+        kept += np.maximum(energy - typical, 0)
         total += typical
-    return decibels(1 + kept / max(total, 1e-30))
+    return over_blood(kept / max(total, 1e-30), evidence)
