@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
+from doppler_signals import CARRIER, HZ_PER_CM_S, SFREQ, blood, emboli, scan, with_embolus
 from emboscope.errors import DataError, SettingsError
 from emboscope.events.background import (
     BackgroundSettings,
@@ -16,40 +17,6 @@ from emboscope.events.block import Acquisition
 from emboscope.events.criteria import CriteriaSettings, Measures, crest_db, direction_db, verdict
 from emboscope.events.detection import DETECTORS, StreamingDetector, detect, detect_events
 from emboscope.signal.recording import Recording
-from emboscope.simulation.emboli import Embolus, passage
-from emboscope.simulation.flow import flow_spectrum, gaussian_process, spectral_template
-
-SFREQ = 4385.0
-CARRIER = 1.5e6
-HZ_PER_CM_S = 2 * CARRIER / 154000
-
-
-def blood(rng, seconds=40, noise_db=-20):
-    """Steady flow of unit power, with noise."""
-    template = spectral_template(4.0, 0.06)
-    n_times = round(seconds * SFREQ)
-    largest = np.full(n_times // 32 + 8, 60 * HZ_PER_CM_S)
-    flow = gaussian_process(lambda a, b: flow_spectrum(template, largest[a:b], SFREQ), n_times, rng)
-    noise = rng.standard_normal((n_times, 2)) @ (1, 1j) / np.sqrt(2)
-    return flow + 10 ** (noise_db / 20) * noise
-
-
-def with_embolus(samples, peak_s, ebr_db, rng):
-    embolus = Embolus("solid", ebr_db, 0.8, "I", 0.0, 1.0, 0.0, 20.0)
-    flow = np.full(samples.size, 60 * HZ_PER_CM_S)
-    crossing = passage(embolus, peak_s, flow, HZ_PER_CM_S, 10.0, SFREQ, rng)
-    samples = samples.copy()
-    samples[crossing.first : crossing.first + crossing.samples.size] += crossing.samples
-    return samples
-
-
-def found(samples, **options):
-    samples = 0.01 * samples
-    return detect(lambda a, b: samples[a:b], samples.size, Acquisition(SFREQ, CARRIER, **options))
-
-
-def emboli(detection):
-    return [event for event in detection.events if event.verdict == "embolus"]
 
 
 def test_hbr_is_the_documented_one(rng):
@@ -58,13 +25,13 @@ def test_hbr_is_the_documented_one(rng):
         samples, peaks = blood(rng), np.arange(12, 38, 2.0)
         for peak_s in peaks:
             samples = with_embolus(samples, peak_s, ebr_db, rng)
-        measured = [event.hbr_db for event in emboli(found(samples))]
+        measured = [event.hbr_db for event in emboli(scan(samples))]
         assert len(measured) >= len(peaks) - 1
         assert np.mean(measured) == pytest.approx(expected, abs=1.0)
 
 
 def test_embolus_has_the_time_the_frequency_and_the_velocity_that_were_put_in(rng):
-    (event,) = emboli(found(with_embolus(blood(rng), 20.0, 20.0, rng)))
+    (event,) = emboli(scan(with_embolus(blood(rng), 20.0, 20.0, rng)))
     assert event.peak_s == pytest.approx(20.0, abs=0.01)
     assert event.frequency_hz == pytest.approx(48 * HZ_PER_CM_S, abs=80)
     assert event.velocity_cm_s == pytest.approx(48, abs=5)
@@ -74,7 +41,7 @@ def test_embolus_has_the_time_the_frequency_and_the_velocity_that_were_put_in(rn
 
 def test_flow_away_gives_the_same_events_with_the_other_sign(rng):
     samples = with_embolus(blood(rng), 20.0, 15.0, rng)
-    towards, away = found(samples), found(samples.conj())
+    towards, away = scan(samples), scan(samples.conj())
     assert (towards.flow_side, away.flow_side) == ("towards", "away")
     assert away.events[0].frequency_hz == -towards.events[0].frequency_hz
     assert away.events[0].hbr_db == pytest.approx(towards.events[0].hbr_db, abs=0.01)
@@ -83,21 +50,21 @@ def test_flow_away_gives_the_same_events_with_the_other_sign(rng):
 def test_a_transient_against_the_flow_is_no_embolus(rng):
     samples = blood(rng)
     reverse = with_embolus(np.zeros_like(samples), 20.0, 25.0, rng).conj()
-    assert emboli(found(samples + reverse)) == []
+    assert emboli(scan(samples + reverse)) == []
 
 
 def test_a_bidirectional_click_is_an_artifact(rng):
     samples = blood(rng)
     click = rng.standard_normal((120, 2)) @ (1, 1j)
     samples[80_000:80_120] += 10 * click
-    (event,) = found(samples).events
+    (event,) = scan(samples).events
     assert event.verdict == "artifact"
     assert abs(event.direction_db) < 3
 
 
 def test_gain_changes_nothing_but_the_level(rng):
     samples = with_embolus(blood(rng), 20.0, 15.0, rng)
-    plain, loud = found(samples), found(10 * samples)
+    plain, loud = scan(samples), scan(10 * samples)
     assert [e.verdict for e in plain.events] == [e.verdict for e in loud.events]
     assert loud.events[0].hbr_db == pytest.approx(plain.events[0].hbr_db, abs=0.05)
 
@@ -105,7 +72,7 @@ def test_gain_changes_nothing_but_the_level(rng):
 def test_a_step_of_the_level_raises_no_storm(rng):
     samples = blood(rng)
     samples[round(20 * SFREQ) :] *= 2
-    assert len(emboli(found(samples))) <= 1
+    assert len(emboli(scan(samples))) <= 1
 
 
 def test_saturated_embolus_is_flagged_and_stays_an_embolus(rng):
@@ -120,33 +87,33 @@ def test_saturated_embolus_is_flagged_and_stays_an_embolus(rng):
 def test_an_embolus_on_the_edge_of_a_block_is_found_once(rng):
     edge = round(30 * SFREQ) // 16 * 16 / SFREQ
     samples = with_embolus(blood(rng, seconds=75), edge, 20.0, rng)
-    near = [event for event in found(samples).events if abs(event.peak_s - edge) < 0.1]
+    near = [event for event in scan(samples).events if abs(event.peak_s - edge) < 0.1]
     assert len(near) == 1
 
 
 def test_dropout_leaves_the_evaluable_time_and_raises_nothing(rng):
     samples = blood(rng)
     samples[round(15 * SFREQ) : round(25 * SFREQ)] = 0
-    detection = found(samples)
+    detection = scan(samples)
     assert detection.evaluable_s == pytest.approx(30, abs=0.2)
     assert emboli(detection) == []
 
 
 def test_silence_is_said_to_be_silent():
-    detection = found(np.zeros(50_000, complex))
+    detection = scan(np.zeros(50_000, complex))
     assert detection.flags == ("no signal",)
     assert detection.evaluable_s == 0
 
 
 def test_noise_is_said_to_hold_no_flow(rng):
     noise = rng.standard_normal((100_000, 2)) @ (1, 1j)
-    detection = found(noise)
+    detection = scan(noise)
     assert "no Doppler flow" in detection.flags
     assert detection.events == ()
 
 
 def test_short_recording_is_flagged(rng):
-    assert found(blood(rng, seconds=4)).flags == ("short_background",)
+    assert scan(blood(rng, seconds=4)).flags == ("short_background",)
 
 
 def test_without_a_carrier_the_velocity_stays_empty(rng):
@@ -165,12 +132,12 @@ def test_a_sample_that_is_no_number_is_named_by_its_time(rng):
     samples = blood(rng, seconds=3)
     samples[4385] = np.nan
     with pytest.raises(DataError, match=r"not a number at 1\.000 s"):
-        found(samples)
+        scan(samples)
 
 
 def test_less_than_a_second_is_refused():
     with pytest.raises(DataError, match="expected at least 1 s"):
-        found(np.zeros(1000, complex))
+        scan(np.zeros(1000, complex))
 
 
 def test_unknown_detector_is_refused_with_the_known_ones():

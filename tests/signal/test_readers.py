@@ -11,6 +11,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from emboscope.errors import DataError, SettingsError
 from emboscope.signal import tables
+from emboscope.signal.mat_files import read_mat5
 from emboscope.signal.readers import READERS, open_source, read_recording, write_wav
 from emboscope.signal.sidecar import ITEMS
 from recording_files import FORMATS, NAME, SFREQ, write_recording
@@ -178,3 +179,18 @@ def test_reading_a_table_takes_at_most_ten_times_its_array(tmp_path, rng):
         assert tracemalloc.get_traced_memory()[1] < 10 * samples.nbytes
     finally:
         tracemalloc.stop()
+
+
+@pytest.mark.filterwarnings("ignore:Casting complex")
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("dtype", ["i1", "u1", "i2", "u2", "i4", "f4", "f8", "c8", "c16"])
+def test_mat_reader_agrees_with_scipy(tmp_path, rng, dtype, packed):
+    array = (100 * rng.random((50, 3)) + 1j * rng.random((50, 3))).astype(dtype, casting="unsafe")
+    content = {"iq": array, "small": np.uint8(7), "text": "Roe", "cell": {"a": 1}, "fs": SFREQ}
+    scipy.io.savemat(tmp_path / "a.mat", content, do_compression=packed)
+    arrays = read_mat5(tmp_path / "a.mat", ("iq", "small", "fs"), 10**6)
+    twin = scipy.io.loadmat(tmp_path / "a.mat")
+    for name in ("iq", "small", "fs"):
+        assert_array_equal(arrays[name], twin[name])
+    assert list(arrays) == list(content)
+    assert arrays["text"].dtype.kind == arrays["cell"].dtype.kind == "U"
