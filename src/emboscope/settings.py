@@ -39,10 +39,21 @@ def _sentence(cls: type[BaseModel], where: str, error: ValidationError) -> str:
     if first["type"] != "extra_forbidden":
         found = repr(first["input"])
         return f"{place}: {found}; {first['msg'][0].lower()}{first['msg'][1:]}."
-    known = list(cls.model_fields)
+    known = list(_group(cls, first["loc"][:-1]).model_fields)
     near = difflib.get_close_matches(str(first["loc"][-1]), known, n=1)
     hint = f"Did you mean '{near[0]}'?" if near else f"Known: {', '.join(known)}."
     return f"{place}: unknown setting. {hint}"
+
+
+def _group(cls: type[BaseModel], where: tuple[int | str, ...]) -> type[BaseModel]:
+    """The settings class inside another that a path leads to."""
+    for name in where:
+        field = cls.model_fields.get(str(name))
+        inner = field.annotation if field else None
+        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
+            break
+        cls = inner
+    return cls
 
 
 def read_toml(path: Path) -> dict[str, object]:

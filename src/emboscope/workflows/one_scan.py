@@ -196,6 +196,8 @@ def _content(
         "recording": recording,
         "subject_id": source.subject_id,
         "sfreq": source.sfreq,
+        "layout": source.layout,
+        "q_sign": options.q_sign,
         "duration_s": detection.duration_s,
         "evaluable_hours": detection.evaluable_s / 3600,
         "unusable": [[each.start_s, each.stop_s, each.reason] for each in detection.unusable],

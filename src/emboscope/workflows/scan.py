@@ -2,8 +2,8 @@
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,23 +74,25 @@ class Workers:
         return _dask(self.scheduler)
 
 
-def _dask(scheduler: str | None) -> AbstractContextManager:
+@contextmanager
+def _dask(scheduler: str | None) -> Iterator[None]:
     """joblib's tasks on a Dask cluster."""
     from joblib import parallel_config
 
+    if scheduler is None:
+        raise SettingsError("--backend dask: no scheduler. Pass --scheduler tcp://HOST:PORT.")
     try:
         from dask.distributed import Client
     except ImportError as error:
         raise SettingsError(
             '--backend dask: not installed. Run: pip install "emboscope[dask]"'
         ) from error
-    if scheduler is None:
-        raise SettingsError("--backend dask: no scheduler. Pass --scheduler tcp://HOST:PORT.")
     try:
-        Client(scheduler, timeout="10s", set_as_default=True)
+        client = Client(scheduler, timeout="10s")
     except (OSError, ValueError) as error:
         raise SettingsError(f"--scheduler '{scheduler}': no answer. Is it running?") from error
-    return parallel_config(backend="dask")
+    with client, parallel_config(backend="dask"):
+        yield
 
 
 def scan(
