@@ -196,7 +196,7 @@ def test_hdf5_whose_samples_lie_elsewhere(tmp_path, frames):
     write_recording(tmp_path, "h5", frames)
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file["iq"], file["sfreq"] = h5py.ExternalLink("p01.h5", "/iq"), 4385
-    refused(tmp_path / "a.h5", "holds sfreq, iq; expected iq")
+    refused(tmp_path / "a.h5", "holds iq, sfreq; expected iq")
 
 
 def test_text_renamed_hdf5_and_mat(tmp_path):

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.lib import format as npy
 
 from emboscope.errors import DataError
+from emboscope.signal.mat_files import read_mat5
 from emboscope.signal.source import (
     Raw,
     check_channels,
@@ -65,7 +66,7 @@ def open_hdf5(path: Path, sfreq: float | None) -> Raw:
     Raises
     ------
     DataError
-        If it holds no samples or rate, or they lie in another file.
+        If it holds no samples or rate; what lies in another file is not there.
     """
     load_library("h5py", "HDF5")
     return _open_arrays(path, lambda: _hdf5(path), sfreq)
@@ -79,16 +80,11 @@ def open_mat(path: Path, sfreq: float | None) -> Raw:
     DataError
         If it holds no samples or rate.
     """
-    import scipy.io
-
     with path.open("rb") as file:
         if file.read(128).startswith(b"MATLAB 7.3"):
             return open_hdf5(path, sfreq)
-    with reading(path, "a MAT file"):
-        shapes = {name: shape for name, shape, _ in scipy.io.whosmat(str(path))}
-        _check_whole(path, sum(8 * float(np.prod(shape, dtype=float)) for shape in shapes.values()))
-        found = scipy.io.loadmat(str(path), variable_names=list(KNOWN))
-    arrays = {name: found.get(name, np.array("")) for name in shapes}
+    _check_whole(path, path.stat().st_size)
+    arrays = read_mat5(path, KNOWN, MOST_BYTES)
     return _open_arrays(path, lambda: nullcontext(arrays), sfreq)
 
 
@@ -112,9 +108,10 @@ def _place(path: Path, arrays: Arrays) -> _Place:
     """Which array holds the samples, and how."""
     name = next((n for n in ("samples", "iq") if n in arrays and _fits(arrays[n], n)), None)
     if name is None:
+        found = ", ".join(" ".join(each.split())[:20] for each in list(arrays)[:10])
         raise DataError(
-            f"recording '{path}': holds {', '.join(arrays) or 'nothing'}; expected iq (n, 2) or "
-            "complex samples (n,)."
+            f"recording '{path}': holds {found or 'nothing'}; expected iq (n, 2) or "
+            "complex samples (n,), in the file itself."
         )
     shape = arrays[name].shape
     if len(shape) == 1:
@@ -179,19 +176,25 @@ def _hdf5(path: Path) -> Iterator[Arrays]:
     with h5py.File(path, "r") as file:
         arrays = {name: np.asarray(file.attrs[name]) for name in KNOWN[2:] if name in file.attrs}
         for name in file:
-            link = file.get(name, getlink=True)
-            if isinstance(link, h5py.ExternalLink):
-                raise DataError(f"recording '{path}': {name} lies in another file. Copy it in.")
-            if isinstance(item := file[name], h5py.Dataset):
-                _check_dataset(path, item)
-                arrays[name] = item
+            arrays.setdefault(name, _dataset(path, file, name))
         yield arrays
 
 
-def _check_dataset(path: Path, item) -> None:  # type: ignore[no-untyped-def]
-    if item.external or item.is_virtual:
-        raise DataError(f"recording '{path}': {item.name} lies in another file. Copy it in.")
+def _dataset(path: Path, file, name: str):  # type: ignore[no-untyped-def]
+    """A data set of the file that can be read safely; text for what is none of ours."""
+    h5py = load_library("h5py", "HDF5")
+    if name not in KNOWN or file.get(name, getclass=True, getlink=True) is h5py.ExternalLink:
+        return np.array("elsewhere")
+    item = file[name]
+    if not isinstance(item, h5py.Dataset) or item.external or item.is_virtual:
+        return np.array("elsewhere")
+    if item.id.get_type() != h5py.h5t.py_create(item.dtype):
+        raise DataError(  # the library can crash while it converts such numbers
+            f"recording '{path}': {name} is of an unusual type, or damaged. Save it as int16, "
+            "float or complex."
+        )
     check_claim(path, item.size * item.dtype.itemsize)
+    return item
 
 
 @contextmanager
