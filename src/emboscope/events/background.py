@@ -18,8 +18,8 @@ class BackgroundSettings(Settings):
     time_constant_s: PositiveFloat = 4.0
     shape_constant_s: PositiveFloat = 16.0  # of the cardiac shape
     freeze_db: PositiveFloat = 3.0  # frames above this do not teach the background
-    freeze_s: PositiveFloat = 2.0  # for so long; then they teach it `thaw` times slower
-    thaw: PositiveFloat = 4.0  # the specification's 8 needs 13 s after a 6 dB step, over its 10 s
+    freeze_s: PositiveFloat = 2.0  # for so long; then they teach it, as if `thaw_db` at most
+    thaw_db: PositiveFloat = 6.0
     phase_bins: PositiveInt = 20
     beats_needed: PositiveInt = 8
     minimum_kept: NonNegativeFloat = 0.6
@@ -36,7 +36,7 @@ class Background:
     shape : ndarray, shape (phase_bins,)
         Power in each part of the cycle over the level.
     frozen : int
-        Frames since the level last followed the signal.
+        Loud frames that wait, less twice the quiet ones since.
     kept : float
         Share of the initial frames that were no transient.
     """
@@ -106,8 +106,9 @@ def follow(
 
     HBR[k] = P[k] / B_φ[k-1], linear. Where it is under `freeze_db` and the frame no artifact,
     B_φ follows P: its level with `time_constant_s`, its shape over the cycle with
-    `shape_constant_s`. Otherwise it waits, and after `freeze_s` follows slowly, so that a lasting
-    change of level cannot lock the detector.
+    `shape_constant_s`. Otherwise it waits, and after `freeze_s` follows, so that a lasting
+    change of level cannot lock the detector; no frame counts for more than `thaw_db`, so that a
+    long loud artifact cannot raise it out of reach.
 
     Parameters
     ----------
@@ -124,7 +125,9 @@ def follow(
     rate = frame_s / settings.time_constant_s
     shape_rate = min(1.0, settings.phase_bins * frame_s / settings.shape_constant_s)
     limit = 10 ** (settings.freeze_db / 10)
-    patience = settings.freeze_s / frame_s
+    most = 10 ** (settings.thaw_db / 10)
+    patience = round(settings.freeze_s / frame_s)
+    longest = patience + patience // 2
     level, frozen = background.level, background.frozen
     shape = background.shape.tolist()
     forecast = np.empty(power.size)
@@ -134,14 +137,14 @@ def follow(
         expected = level * shape[part] if part >= 0 else level
         forecast[k] = expected
         if now < limit * expected and not spoiled:
-            frozen = 0
+            frozen = max(frozen - 2, 0)
             if part >= 0:
                 shape[part] += shape_rate * (now / level - shape[part])
             level += rate * level * (now / expected - 1)
         else:
-            frozen += 1
+            frozen = min(frozen + 1, longest)
             if frozen > patience:
-                level += rate / settings.thaw * level * (now / expected - 1)
+                level += rate * level * (min(now / expected, most) - 1)
     mean = sum(shape) / len(shape)
     background.level, background.frozen = level * mean, frozen
     background.shape = np.array(shape) / mean

@@ -120,13 +120,14 @@ class Measurer:
         saturated = self._saturated(box)
         duration = self._duration_s(box)
         direction, rise = self._direction(box, strongest, saturated)
-        measures = Measures(duration, box.hbr_db, direction, rise, self._crest_db(box))
+        hbr_db = self._hbr_db(box)
+        measures = Measures(duration, hbr_db, direction, rise, self._crest_db(box))
         middle = (times[box.first] + times[box.last]) / 2
         return Event(
             onset_s=float(self.block.start_s + middle - duration / 2),
             duration_s=duration,
             peak_s=float(self.block.start_s + times[box.peak]),
-            hbr_db=box.hbr_db,
+            hbr_db=hbr_db,
             direction_db=direction,
             frequency_hz=frequency,
             velocity_cm_s=self._velocity(frequency),
@@ -134,6 +135,13 @@ class Measurer:
             aliased=bool(along > sfreq / 2),
             verdict=verdict(measures, self.settings.criteria),
         )
+
+    def _hbr_db(self, box: Box) -> float:
+        """Power of the strongest single frame at the peak over what was expected."""
+        spectrum = self.analysis.spectrum
+        forward = self.analysis.band.masks(spectrum.freqs)[0]
+        around = spectrum.power[forward, max(box.peak - 1, 0) : box.peak + 2].sum(axis=0)
+        return float(10 * np.log10(around.max() / box.expected + 1e-30))
 
     def _peak_frequency(self, box: Box) -> tuple[float, int]:
         """Frequency along the flow of the strongest bin of the peak frame, and its row."""
