@@ -5,7 +5,9 @@ from emboscope.representations.bit_pulse import BitPulseSettings, bit_pulse
 from emboscope.representations.cochleagram import CochleagramSettings, cochleagram
 from emboscope.representations.contract import REPRESENTATIONS
 from emboscope.representations.front_end import FrontEnd, ViewSettings
+from emboscope.representations.guepie_features import guepie_features
 from emboscope.representations.handcrafted import handcrafted_features
+from emboscope.representations.hits_features import hits_features
 from emboscope.representations.mel import ChromaSettings, MelSettings, chroma, mel
 from emboscope.representations.series_images import (
     GafSettings,
@@ -47,7 +49,9 @@ __all__ = [
     "cochleagram",
     "flow_directions",
     "gaf",
+    "guepie_features",
     "handcrafted_features",
+    "hits_features",
     "mel",
     "mtf",
     "read_adms_png",
