@@ -2,16 +2,14 @@
 
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose, assert_array_equal
+from numpy.testing import assert_array_equal
 
 from emboscope.errors import DataError
 from emboscope.signal.imbalance import correct_imbalance, estimate_imbalance, typical_imbalance
 from emboscope.signal.quality import (
-    Interval,
     circularity,
     clipped,
     dc_offset,
-    unusable_intervals,
 )
 
 SFREQ = 4000.0
@@ -30,57 +28,12 @@ def noise(rng, n):
     return 0.005 * (rng.standard_normal(n) + 1j * rng.standard_normal(n))
 
 
-def test_clean_flow_has_no_unusable_stretch(flow):
-    assert unusable_intervals(flow, SFREQ) == []
-
-
 def test_clean_flow_is_not_clipped(flow):
     assert not clipped(flow).any()
 
 
 @pytest.mark.parametrize("value", [0, 0.2 - 0.1j])
-def test_constant_run_is_a_dropout(flow, value):
-    flow[8000:8400] = value
-    assert unusable_intervals(flow, SFREQ) == [Interval(2.0, 2.1, "dropout")]
-
-
-def test_constant_run_under_50_ms_is_no_dropout(flow):
-    flow[8000:8199] = 0
-    assert unusable_intervals(flow, SFREQ) == []
-
-
 @pytest.mark.parametrize(("seconds", "found"), [(0.9, 0), (1.5, 1)])
-def test_clipping_counts_as_saturated_beyond_a_second(flow, seconds, found):
-    first, last = 8000, 8000 + int(seconds * SFREQ)
-    loud = 50 * flow[first:last]
-    flow[first:last] = np.clip(loud.real, -1, 1) + 1j * np.clip(loud.imag, -1, 1)
-    intervals = unusable_intervals(flow, SFREQ)
-    assert [interval.reason for interval in intervals] == ["saturated"] * found
-    for interval in intervals:  # to within the 10 ms over which clipped samples are joined
-        assert_allclose((interval.start_s, interval.stop_s), (2.0, 3.5), atol=0.01)
-
-
-def test_noise_alone_is_no_flow(flow, rng):
-    flow[8000:16000] = noise(rng, 8000)
-    assert unusable_intervals(flow, SFREQ) == [Interval(2.0, 4.0, "no flow")]
-
-
-def test_moving_wall_is_no_flow(rng):
-    wall = 0.3 * np.exp(8j * np.sin(2 * np.pi * np.arange(12000) / SFREQ))  # up to 8 Hz
-    assert unusable_intervals(wall + noise(rng, 12000), SFREQ) == [Interval(0.0, 3.0, "no flow")]
-
-
-def test_gain_changes_no_interval(flow, rng):
-    flow[8000:16000] = noise(rng, 8000)
-    flow[20000:21000] = 0
-    assert unusable_intervals(0.1 * flow, SFREQ) == unusable_intervals(flow, SFREQ)
-
-
-def test_reasons_do_not_overlap(flow):
-    flow[8000:16000] = 0
-    assert unusable_intervals(flow, SFREQ) == [Interval(2.0, 4.0, "dropout")]
-
-
 def test_flow_is_circular_and_one_real_signal_is_not(flow, rng):
     music = rng.standard_normal(40000)
     assert circularity(flow + 0.5) < 0.05
