@@ -32,8 +32,6 @@ def test_clean_flow_is_not_clipped(flow):
     assert not clipped(flow).any()
 
 
-@pytest.mark.parametrize("value", [0, 0.2 - 0.1j])
-@pytest.mark.parametrize(("seconds", "found"), [(0.9, 0), (1.5, 1)])
 def test_flow_is_circular_and_one_real_signal_is_not(flow, rng):
     music = rng.standard_normal(40000)
     assert circularity(flow + 0.5) < 0.05
