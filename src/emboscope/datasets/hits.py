@@ -30,7 +30,7 @@ FORMAT_VERSION = 1
 class HitsSettings(Settings):
     """Which patients are simulated, and what is cut out of their recordings."""
 
-    simulation: SimulationSettings = SimulationSettings(n_patients=51, minutes=20, rate_factor=20)
+    simulation: SimulationSettings = SimulationSettings(n_patients=51, minutes=20, rate_factor=60)
     threshold_db: PositiveFloat = 3.0  # of a candidate
     tolerance_s: PositiveFloat = 0.05  # of a candidate to a true event
     most: PositiveInt = 60  # of a class and patient
