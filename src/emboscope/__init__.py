@@ -6,6 +6,7 @@ _HOMES = {
     "Recording": "signal.recording",
     "read_recording": "signal.readers",
     "detect_events": "events.detection",
+    "score_events": "events.scoring",
     "score_times": "events.scoring",
     "load_dataset": "datasets",
     "local_quality": "annotation.quality",

@@ -145,3 +145,26 @@ def test_interrupt_ends_with_130(monkeypatch, tmp_path):
     done = run("simulate", tmp_path / "x")
     assert done.exit_code == 130
     assert "Repeat the same command" in done.stderr
+
+
+def test_music_is_refused_and_what_was_found_is_still_written(tmp_path):
+    times = np.arange(8000 * 12) / 8000
+    music = 0.2 * np.sin(2 * np.pi * 440 * times) * (np.sin(4 * np.pi * times) > 0)
+    soundfile.write(tmp_path / "song.wav", np.stack([music, 0.9 * music], axis=1), 8000)
+    done = run("scan", tmp_path / "song.wav", "--out", tmp_path / "out", "-q")
+    assert done.exit_code == 3
+    assert "'song': nothing could be judged" in done.stderr
+    assert "no Doppler flow" in done.stderr
+    details = json.loads((tmp_path / "out" / "song.events.json").read_text())
+    assert details["events"] == []
+
+
+def test_a_scan_with_a_report_opens_no_connection(scanned, tmp_path, monkeypatch):
+    def refuse(*_, **__):
+        raise AssertionError("a connection was opened")
+
+    monkeypatch.setattr("socket.socket.connect", refuse)
+    monkeypatch.setattr("socket.getaddrinfo", refuse)
+    folder, _ = scanned
+    done = run("scan", folder / "sim" / "sim-001.wav", "--out", tmp_path, "-q", "--report")
+    assert done.exit_code == 0, done.output

@@ -8,12 +8,14 @@ from numpy.testing import assert_array_equal
 from scipy.optimize import linear_sum_assignment
 
 from emboscope.errors import DataError
+from emboscope.events.event import Event
 from emboscope.events.scoring import (
     Score,
     bootstrap_interval,
     match,
     merge,
     period_kappa,
+    score_events,
     score_times,
 )
 
@@ -86,3 +88,14 @@ def test_interval_draws_whole_recordings():
     low, high = bootstrap_interval([good, good, bad], lambda score: score.sensitivity)
     assert (low, high) == (0.0, 1.0)
     assert np.isnan(bootstrap_interval([good], lambda score: score.sensitivity)).all()
+
+
+def test_events_are_scored_by_what_they_are():
+    """A hit, a tap called an artifact, a missed artifact that is none of the emboli."""
+    found = [
+        Event(1, 0.02, 1.0, 9, 20, 600, None, False, False, "embolus"),
+        Event(5, 0.02, 5.0, 9, 0, 600, None, False, False, "artifact"),
+    ]
+    score = score_events(found, [found[0], found[1]], evaluable_h=2.0)
+    assert (score.hits, score.misses, score.false) == (1, 0, 0)
+    assert score.false_per_hour == 0

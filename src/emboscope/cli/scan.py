@@ -2,11 +2,14 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from emboscope.cli.console import AsJson, Quiet, command, print_json, print_table, progress_of
+
+if TYPE_CHECKING:
+    from emboscope.workflows.scan import ScanResult
 
 
 @command
@@ -56,7 +59,13 @@ def scan(
 
     Example: emboscope scan patient.wav --out events --carrier-mhz 2 --report
     """
-    from emboscope.workflows.scan import Extras, ScanOptions, Workers, detection_settings
+    from emboscope.workflows.scan import (
+        Extras,
+        ScanOptions,
+        Workers,
+        check_judged,
+        detection_settings,
+    )
     from emboscope.workflows.scan import scan as run
 
     if threshold_db is not None and threshold_db < 4.5 and not quiet:
@@ -85,7 +94,13 @@ def scan(
     result = run(recordings, out, options, progress_of(quiet, as_json), workers, pseudonyms)
     if as_json:
         print_json(asdict(result))
-        return
+    else:
+        _print_rows(result, out)
+    check_judged(result)
+
+
+def _print_rows(result: "ScanResult", out: Path) -> None:
+    """A line a recording."""
     print_table(
         "Events by recording",
         ["recording", "minutes", "evaluable", "flow", "embolus", "doubtful", "artifact",

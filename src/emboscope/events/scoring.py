@@ -4,12 +4,23 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from operator import add
+from typing import Protocol
 
 import numpy as np
 
 from emboscope.errors import DataError
+from emboscope.events.event import Event
 
 EBR_BANDS_DB = ((3, 5), (5, 7), (7, 10), (10, 20), (20, 100))
+
+
+class Reference(Protocol):
+    """What a true event must tell; `ebr_db` where it is known."""
+
+    @property
+    def peak_s(self) -> float: ...
+    @property
+    def label(self) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -149,6 +160,38 @@ def score_times(
     )
     n = len(pairs)
     return Score(n, reference_s.size - n, detected_s.size - n, evaluable_h, bands)
+
+
+def score_events(
+    events: Sequence[Event],
+    reference: Sequence[Event | Reference],
+    tolerance_s: float = 0.05,
+    evaluable_h: float = float("nan"),
+) -> Score:
+    """Score detected events against a reference, emboli against emboli.
+
+    Parameters
+    ----------
+    events : sequence of Event
+    reference : sequence
+        Events, or true events of the simulator; what their label or verdict calls an embolus.
+    tolerance_s : float
+        See `match`.
+    evaluable_h : float
+        Hours in which an event could have been found; without them there is no rate.
+    """
+    true = [
+        each
+        for each in reference
+        if (each.is_embolus if isinstance(each, Event) else each.label != "artifact")
+    ]
+    return score_times(
+        np.array([event.peak_s for event in events if event.is_embolus]),
+        np.array([each.peak_s for each in true]),
+        evaluable_h,
+        tolerance_s,
+        np.array([getattr(each, "ebr_db", np.nan) for each in true]),
+    )
 
 
 def period_kappa(

@@ -18,7 +18,10 @@ from emboscope.workflows.extras import Extras, check_extras
 from emboscope.workflows.files import prepare_folder
 from emboscope.workflows.one_scan import ScanOptions, ScanRow, open_for, scan_recording
 
-__all__ = ["Extras", "ScanOptions", "ScanResult", "ScanRow", "Workers", "scan"]
+__all__ = [
+    "Extras", "ScanOptions", "ScanResult", "ScanRow", "Workers", "check_judged",
+    "detection_settings", "scan",
+]  # fmt: skip
 
 
 def detection_settings(threshold_db: float | None, changes: tuple[str, ...]) -> DetectionSettings:
@@ -136,6 +139,24 @@ def scan(
     rows = list(_scan_all(paths, names, out, options, progress, workers or Workers()))
     seconds = max(time.perf_counter() - started, 1e-9)
     return ScanResult(tuple(rows), sum(row.duration_s for row in rows) / seconds)
+
+
+def check_judged(result: ScanResult) -> None:
+    """Refuse a result in which no recording could be judged at all.
+
+    Raises
+    ------
+    DataError
+        With what the recordings lack; their files are written none the less.
+    """
+    if any(row.evaluable_s > 0 for row in result.rows):
+        return
+    why = ", ".join(sorted({flag for row in result.rows for flag in row.flags})) or "no signal"
+    which = f"recording '{result.rows[0].name}'" if len(result.rows) == 1 else "all recordings"
+    raise DataError(
+        f"{which}: nothing could be judged ({why}). Give the I/Q signal of a Doppler device, "
+        "over a vessel."
+    )
 
 
 def _scan_all(
