@@ -121,10 +121,15 @@ def main() -> None:
     parser.add_argument("--patients", type=int, default=12)
     parser.add_argument("--minutes", type=float, default=5)
     parser.add_argument("--seed", type=int, default=11)
+    parser.add_argument("--rate-factor", type=float, default=30)
     parser.add_argument("--figure", type=Path)
     options = parser.parse_args()
     settings = SimulationSettings(
-        n_patients=options.patients, minutes=options.minutes, seed=options.seed, gates=2
+        n_patients=options.patients,
+        minutes=options.minutes,
+        seed=options.seed,
+        gates=2,
+        rate_factor=options.rate_factor,
     )
     patients = Parallel(n_jobs=2)(
         delayed(one_patient)(settings, index) for index in range(options.patients)
