@@ -1,6 +1,6 @@
 """How hard the simulated HITS are for classical models on features by hand.
 
-    python benchmarks/difficulty.py --patients 51 --minutes 10 --seed 5 --threads 2
+    python benchmarks/difficulty.py --patients 51 --minutes 20 --seed 0 --threads 2
 
 Cuts HITS from simulated patients and prints, with intervals by a bootstrap over patients:
 sensitivity, specificity and MCC of artifact against embolus and of solid against gaseous, by whole
@@ -237,8 +237,8 @@ def main() -> int:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--patients", type=int, default=51)
-    parser.add_argument("--minutes", type=float, default=10)
-    parser.add_argument("--seed", type=int, default=5)
+    parser.add_argument("--minutes", type=float, default=20)
+    parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
     settings = HitsSettings()
