@@ -16,7 +16,7 @@ from doppler_signals import (
     scan,
     tone_burst,
 )
-from emboscope.errors import DataError
+from emboscope.errors import DataError, SettingsError
 from emboscope.events.block import Acquisition
 from emboscope.events.detection import DETECTORS, StreamingDetector, detect, run
 from emboscope.events.gates import gate_delay
@@ -144,7 +144,7 @@ def test_two_gates_tell_what_passes_from_what_shakes(rng):
 def test_two_gate_needs_two_gates(rng):
     samples = blood(rng, seconds=20)
     add_embolus(samples, 12.0, 15.0, rng)
-    with pytest.raises(DataError, match="detector two_gate: one gate; expected two"):
+    with pytest.raises(DataError, match="1 gate; expected 2 for this detector"):
         scan(samples, detector="two_gate")
 
 
@@ -168,3 +168,101 @@ def test_a_search_goes_on_where_it_was_saved(rng, detector):
     resumed.restore(json.loads(json.dumps(kept[-1])))
     assert resumed.position > 0
     assert run(resumed, read, samples.size) == whole
+
+
+@pytest.mark.parametrize("held", [0, 0.1 + 0.05j])
+@pytest.mark.parametrize("first", range(0, 40, 8))
+def test_a_held_dropout_takes_its_own_time_only(rng, held, first):
+    """Twenty seconds of one value, from any sample on: the flow around it is still judged."""
+    samples = 0.05 * blood(rng, seconds=60)
+    start = round(5 * SFREQ) + first
+    samples[start : start + round(20 * SFREQ)] = held
+    detection = scan(samples, scale=1.0)
+    assert detection.evaluable_s == pytest.approx(40, abs=1.5)
+    assert "dropout" in {each.reason for each in detection.unusable}
+    assert emboli(detection) == []
+
+
+def test_a_loose_wire_is_a_dropout(rng):
+    samples = blood(rng, seconds=60)
+    samples[round(15 * SFREQ) : round(25 * SFREQ)].imag = 0
+    detection = scan(samples)
+    assert detection.evaluable_s == pytest.approx(50, abs=1.2)
+    assert emboli(detection) == []
+
+
+def test_two_gates_see_through_clutter(rng):
+    """Wall of 30 dB, the same in both gates, does not make an embolus look like an artifact."""
+    n = round(60 * SFREQ)
+    wall = np.fft.ifft(np.fft.fft(rng.standard_normal((n, 2)) @ (1, 1j)) * (
+        np.abs(np.fft.fftfreq(n, 1 / SFREQ)) < 60))  # fmt: skip
+    wall *= 10**1.5 / np.sqrt(np.mean(np.abs(wall) ** 2))
+    gates = np.stack([blood(rng, seconds=60) + wall, blood(rng, seconds=60) + wall])
+    peaks = np.arange(12.0, 58.0, 3.0)
+    for peak_s in peaks:
+        add_embolus(gates[0], peak_s, 12.0, rng)
+        add_embolus(gates[1], peak_s + 0.0045, 12.0, rng)
+    assert len(emboli(scan(gates, scale=1e-3, detector="two_gate"))) >= len(peaks) - 1
+
+
+@pytest.mark.parametrize(
+    "detector",
+    ["hbr_recursive", "filter_bank", "wavelet_packet", "directional_wavelet", "fractional_fourier"],
+)
+def test_a_shower_does_not_blind_a_detector(rng, detector):
+    samples = blood(rng, seconds=60)
+    for peak_s in np.arange(2, 27, 25 / 60):
+        add_embolus(samples, peak_s, 18.0, rng)
+    assert len(emboli(scan(samples, detector=detector))) >= 45
+
+
+def test_coarse_frames_do_not_part_an_embolus(rng):
+    samples = blood(rng)
+    for peak_s in np.arange(12, 38, 2.0):
+        add_embolus(samples, peak_s, 20.0, rng)
+    coarse = DetectionSettings(window=128, hop=80)
+    assert len(emboli(scan(samples, settings=coarse))) == 13
+
+
+def test_a_gate_that_is_not_used_may_hold_anything(rng):
+    gates = np.stack([blood(rng, seconds=20), np.full(round(20 * SFREQ), np.nan + 0j)])
+    scan(gates)
+    with pytest.raises(DataError, match=r"signal of gate 2: not a number at 0\.000 s"):
+        scan(gates, detector="two_gate")
+
+
+def test_a_tap_is_one_event_where_the_side_is_unknown(rng):
+    """Flow on both sides alike: each is searched, and what both see is one event."""
+    samples = blood(rng) + blood(rng).conj()
+    tone = 30 * np.cos(2 * np.pi * 700 * np.arange(150) / SFREQ) * np.hanning(150)
+    samples[80_000:80_150] += tone
+    near = [event for event in scan(samples).events if abs(event.peak_s - 18.26) < 0.1]
+    assert [event.verdict for event in near] == ["artifact"]
+
+
+@pytest.mark.parametrize("duration_s", [1.2, 2.5, 4.5])
+def test_long_events_have_their_length(rng, duration_s):
+    samples = blood(rng, seconds=60)
+    tone_burst(samples, 10.0, duration_s, 4.0)
+    (event,) = [event for event in scan(samples).events if 9 < event.peak_s < 16]
+    assert event.onset_s == pytest.approx(10, abs=0.03)
+    assert event.duration_s == pytest.approx(duration_s, abs=0.05)
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"hop": 65}, "hop 65 over window 64: samples would be left out"),
+        ({"overlap_s": 20.0}, "expected at most half of block_s"),
+    ],
+)
+def test_lengths_that_do_not_fit_are_refused(rng, change, text):
+    with pytest.raises(SettingsError, match=text):
+        scan(blood(rng, seconds=2), settings=DetectionSettings(**change))
+
+
+def test_an_impossible_acquisition_is_refused_before_any_sample():
+    with pytest.raises(SettingsError, match="--flow 'up': unknown"):
+        Acquisition(SFREQ, flow="up")
+    with pytest.raises(SettingsError, match="expected a positive carrier and an angle under 90"):
+        Acquisition(SFREQ, CARRIER, angle_deg=90)

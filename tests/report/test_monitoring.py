@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 
 from emboscope.errors import SettingsError
-from emboscope.events import evaluable, hbr
+from emboscope.events import evaluable, hbr, stream
 from emboscope.events.event import Event
 from emboscope.languages import CATALOGS, LANGUAGES, translator
 from emboscope.report import session_figures
@@ -268,5 +268,5 @@ def test_clock(seconds, decimals, text):
 
 
 def test_every_flag_and_reason_of_a_scan_has_its_words():
-    flags = {hbr.NO_SIGNAL, hbr.NO_DOPPLER, hbr.FLOW_ALIASES, hbr.IMBALANCE}
+    flags = {*stream.WHY_NOTHING.values(), hbr.FLOW_ALIASES, hbr.IMBALANCE}
     assert flags | set(evaluable.REASONS[1:]) <= set(NAMES)

@@ -243,5 +243,5 @@ def test_settings_limit_the_gallery(files):
     request = ReportRequest(out, "p01", content, lambda a, b: samples[a:b], samples.size, SFREQ,
                             settings=settings)  # fmt: skip
     assert write_report(request).read_text(encoding="utf-8").count("<article>") == 1
-    with pytest.raises(DataError, match="events of 'p01': sfreq: field required"):
+    with pytest.raises(DataError, match="events of 'p01': duration_s: field required"):
         write_report(ReportRequest(out, "p01", {}, request.read, request.n_times, SFREQ))

@@ -12,7 +12,6 @@ from emboscope.simulation.recording import SimulationSettings, simulate
 from emboscope.workflows.scan import Extras, ScanOptions, Workers, detection_settings, scan
 
 OPTIONS = ScanOptions(carrier_mhz=2.0)
-QUICK = {"block_s": 10.0}
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +38,7 @@ def whole(recordings, tmp_path_factory):
     return files(out)
 
 
-@pytest.mark.parametrize("after", [1, 3])
+@pytest.mark.parametrize("after", [2, 3])
 def test_a_stopped_scan_goes_on_and_ends_the_same(recordings, whole, tmp_path, after):
     calls = []
 
@@ -166,3 +165,32 @@ def test_settings_of_groups_are_taken():
     settings = detection_settings(6.0, ("criteria.maximum_s=0.2", "hop=8"))
     assert (settings.threshold_db, settings.criteria.maximum_s, settings.hop) == (6.0, 0.2, 8)
     assert np.isclose(settings.background.time_constant_s, 4.0)
+
+
+def test_another_sidecar_does_not_go_on_from_what_was_kept(recordings, tmp_path):
+    path = tmp_path / "copy.wav"
+    path.write_bytes(recordings[0].read_bytes())
+    sidecar = path.with_suffix(".json")
+
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    sidecar.write_text('{"q_sign": "+", "carrier_hz": 2e6}')
+    with pytest.raises(KeyboardInterrupt):
+        scan([path], tmp_path / "out", ScanOptions(), stop)
+    sidecar.write_text('{"q_sign": "-", "carrier_hz": 2.5e6}')
+    (row,) = scan([path], tmp_path / "out", ScanOptions()).rows
+    assert row.flow_side == "away"
+
+
+def test_what_an_earlier_scan_wrote_does_not_stay(recordings, tmp_path):
+    extras = Extras(clips=True, annotations="edf")
+    folder = tmp_path / "in"
+    folder.mkdir()
+    (folder / "first.wav").write_bytes(recordings[0].read_bytes())
+    options = ScanOptions(carrier_mhz=2.0, extras=extras)
+    scan([folder], folder, options)
+    (folder / "first.clips" / "9999.000-embolus.wav").touch()
+    (row,) = scan([folder], folder, options).rows
+    assert row.name == "first"
+    assert not (folder / "first.clips" / "9999.000-embolus.wav").exists()

@@ -38,6 +38,7 @@ class DetectorState:
     """What one block hands to the next."""
 
     side: str | None = None
+    ask: bool = False  # for the side again
     backgrounds: dict[str, Background] = field(default_factory=dict)
     first_levels: dict[str, float] = field(default_factory=dict)
     evaluable_s: float = 0.0

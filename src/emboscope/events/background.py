@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 import numpy as np
-from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 from scipy.ndimage import uniform_filter1d
 from scipy.signal import find_peaks
 from scipy.stats import gamma
@@ -14,7 +14,7 @@ from emboscope.settings import Settings
 class BackgroundSettings(Settings):
     """How the level of the flow is followed."""
 
-    initial_s: PositiveFloat = 10.0
+    initial_s: float = Field(default=10.0, ge=1)
     time_constant_s: PositiveFloat = 4.0
     shape_constant_s: PositiveFloat = 16.0  # of the cardiac shape
     freeze_db: PositiveFloat = 3.0  # frames above this do not teach the background

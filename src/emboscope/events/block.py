@@ -4,6 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from emboscope.errors import SettingsError
+from emboscope.signal.doppler import FLOW_SIDES, velocity
+
 EDGE_S = 0.05  # an event this near to the end of a block is reported by both neighbors
 
 
@@ -41,3 +44,10 @@ class Acquisition:
     angle_deg: float = 0.0
     sound_speed_m_s: float = 1540.0
     flow: str | None = None  # declared side, or None: found
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be, before any sample is read."""
+        if self.flow is not None and self.flow not in FLOW_SIDES:
+            raise SettingsError(f"--flow '{self.flow}': unknown; expected towards or away.")
+        if self.carrier_hz:
+            velocity(0.0, self.carrier_hz, self.angle_deg, self.sound_speed_m_s)

@@ -15,7 +15,7 @@ from emboscope.settings import Settings
 class CriteriaSettings(Settings):
     """The limits of the four criteria."""
 
-    minimum_s: NonNegativeFloat = 0.003
+    minimum_s: NonNegativeFloat = 0.004
     maximum_s: PositiveFloat = 0.3
     minimum_db: PositiveFloat = 3.0
     direction_db: PositiveFloat = 6.0  # unidirectional

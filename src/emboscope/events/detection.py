@@ -36,7 +36,7 @@ DETECTORS["dwt_fuzzy"] = Detector(dwt_fuzzy)
 DETECTORS["wavelet_packet"] = Detector(wavelet_packet)
 DETECTORS["directional_wavelet"] = Detector(directional_wavelet)
 DETECTORS["fractional_fourier"] = Detector(fractional_fourier)
-DETECTORS["two_gate"] = Detector(hits_to_blood, judge_by_delay)
+DETECTORS["two_gate"] = Detector(hits_to_blood, judge_by_delay, n_gates=2)
 
 
 class StreamingDetector(Stream):

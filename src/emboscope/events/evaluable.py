@@ -22,7 +22,8 @@ def recorded_frames(
     live = evaluable_frames(block.samples, settings.window, settings.hop)
     codes = np.where(live, OK, DROPOUT)
     for start, stop in _long_runs(np.flatnonzero(clips), sfreq):
-        codes[max(0, start // settings.hop - 3) : stop // settings.hop + 1] = SATURATED
+        first = max(0, (start - settings.window) // settings.hop + 1)
+        codes[first : stop // settings.hop + 1] = SATURATED
     return codes
 
 
@@ -57,15 +58,28 @@ def lost_flow(analysis: Analysis, level: float, settings: DetectionSettings) -> 
     return binary_dilation(lost, np.ones(width, bool)) if lost.any() else lost
 
 
-def in_quadrature(filtered: np.ndarray, sfreq: float, settings: DetectionSettings) -> bool:
+def recorded_seconds(
+    filtered: np.ndarray, codes: np.ndarray, sfreq: float, settings: DetectionSettings
+) -> list[np.ndarray]:
+    """The seconds of a block of whose frames most were recorded."""
+    step = round(sfreq)
+    seconds = []
+    for first in range(0, filtered.size - step + 1, step):
+        frames = codes[first // settings.hop : (first + step) // settings.hop]
+        if frames.size and (frames == OK).mean() > 0.5:
+            seconds.append(filtered[first : first + step])
+    return seconds
+
+
+def in_quadrature(seconds: list[np.ndarray], settings: DetectionSettings) -> bool:
     """Whether I and Q are a quadrature pair; a real signal (music, an ECG) on both is none.
 
     The median over seconds is judged, so that one loud tap, the same on both sides, does not
-    decide.
+    decide; where no second is whole, nothing speaks against it.
     """
-    seconds = np.array_split(filtered, max(1, round(filtered.size / sfreq)))
-    values = [circularity(each) for each in seconds]
-    return float(np.nanmedian(values)) <= settings.circularity  # NaN: nothing was recorded
+    if not seconds:
+        return True
+    return float(np.median([circularity(each) for each in seconds])) <= settings.circularity
 
 
 def account(

@@ -6,7 +6,6 @@ import numpy as np
 from scipy.fft import fft, fftfreq, ifft
 from scipy.ndimage import uniform_filter1d
 
-from emboscope.errors import DataError
 from emboscope.events.block import Acquisition, Block
 from emboscope.events.event import Event
 
@@ -60,21 +59,18 @@ def judge_by_delay(event: Event, block: Block, acquisition: Acquisition) -> Even
     At once in both (`TOGETHER_S`): artifact. Within `DELAY_S`: embolus, even where the criteria
     doubted. Else, or unseen in the second gate, the verdict stays.
 
-    Raises
-    ------
-    DataError
-        If there is no second gate.
+    Parameters
+    ----------
+    event : Event
+    block : Block
+        Two gates or more, high-passed: clutter is in all at once.
+    acquisition : Acquisition
 
     References
     ----------
     .. [1] Lindner et al. (1997). Eur J Med Res 2:299: 1-20 ms kept 89.6 % of the emboli and
        rejected 97 % of the artifacts.
     """
-    if len(block.gates) < 2:
-        raise DataError(
-            "detector two_gate: one gate; expected two, as channels I1, Q1, I2, Q2. "
-            "Choose another detector."
-        )
     sfreq = acquisition.sfreq
     center = round((event.peak_s - block.start_s) * sfreq)
     reach = round(REACH_S * sfreq)

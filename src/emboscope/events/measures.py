@@ -15,6 +15,7 @@ from emboscope.events.event import Event
 from emboscope.events.settings import DetectionSettings
 from emboscope.signal.doppler import velocity
 
+LASTING_GAP_S = 0.1  # quiet for so long does not part what stays loud
 CORE_FRAMES = 8  # on each side of the peak, over which energies are compared
 
 
@@ -43,12 +44,16 @@ def changing(search: np.ndarray, frame_s: float, settings: DetectionSettings) ->
     return (np.maximum(before, after) > settings.change_share) & np.isfinite(search)
 
 
-def _runs(above: np.ndarray, frame_s: float, gap_s: float) -> np.ndarray:
-    """First and last frame of each stretch, short gaps bridged, (n_runs, 2)."""
-    frames = np.flatnonzero(above)
+def _runs(loud: np.ndarray, lasting: np.ndarray, frame_s: float, gap_s: float) -> np.ndarray:
+    """First and last frame of each loud stretch, (n_runs, 2); short or lasting gaps are bridged."""
+    frames = np.flatnonzero(loud)
     if frames.size == 0:
         return np.zeros((0, 2), int)
-    breaks = np.flatnonzero(np.diff(frames) * frame_s > gap_s)
+    not_lasting = np.r_[0, np.cumsum(~lasting)]
+    gaps = np.diff(frames) * frame_s
+    lasts = not_lasting[frames[1:]] == not_lasting[frames[:-1] + 1]
+    apart = gaps > np.where(lasts, LASTING_GAP_S, max(gap_s, 1.5 * frame_s))
+    breaks = np.flatnonzero(apart)
     return np.stack([frames[np.r_[0, breaks + 1]], frames[np.r_[breaks, frames.size - 1]]], axis=1)
 
 
@@ -61,8 +66,8 @@ def boxes(
 ) -> Iterator[Box]:
     """Candidates of the search, each with its extent in the finer series around its peak."""
     lasting = changing(search, frame_s, settings)
-    fine = _runs((hbr > settings.close_db) | lasting, frame_s, settings.gap_s)
-    for run in _runs((search > settings.close_db) | lasting, frame_s, settings.gap_s):
+    fine = _runs(hbr > settings.close_db, lasting, frame_s, settings.gap_s)
+    for run in _runs(search > settings.close_db, lasting, frame_s, settings.gap_s):
         for first, last in _members(run, search, frame_s, settings):
             if search[first : last + 1].max() <= settings.threshold_db:
                 continue

@@ -180,11 +180,7 @@ def score_events(
     evaluable_h : float
         Hours in which an event could have been found; without them there is no rate.
     """
-    true = [
-        each
-        for each in reference
-        if (each.is_embolus if isinstance(each, Event) else each.label != "artifact")
-    ]
+    true = [each for each in reference if _is_embolus(each)]
     return score_times(
         np.array([event.peak_s for event in events if event.is_embolus]),
         np.array([each.peak_s for each in true]),
@@ -192,6 +188,12 @@ def score_events(
         tolerance_s,
         np.array([getattr(each, "ebr_db", np.nan) for each in true]),
     )
+
+
+def _is_embolus(each: Event | Reference) -> bool:
+    if isinstance(each, Event):
+        return each.is_embolus
+    return each.label not in {"artifact", "unknown"}
 
 
 def period_kappa(

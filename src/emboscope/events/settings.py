@@ -13,7 +13,7 @@ class DetectionSettings(Settings):
     """How events are found. One set of defaults serves all recordings."""
 
     highpass_hz: PositiveFloat = Field(default=150.0, ge=50, le=300)
-    window: PositiveInt = 64
+    window: int = Field(default=64, ge=16, le=1024)
     hop: PositiveInt = 16
     smooth_frames: PositiveInt = 3  # of the measures
     search_s: PositiveFloat = 0.026  # smoothing of the search: about an embolus' dwell
@@ -28,8 +28,8 @@ class DetectionSettings(Settings):
     change_s: PositiveFloat = 1.5  # a time of this length that is ...
     change_share: PositiveFloat = 0.8  # ... over `close_db` for this share is one long event
     part_db: PositiveFloat = 4.0  # by which the members of a shower stand out of a long run
-    block_s: PositiveFloat = 30.0
-    overlap_s: PositiveFloat = 1.0
+    block_s: float = Field(default=30.0, ge=5, le=600)
+    overlap_s: float = Field(default=1.0, ge=0.5)
     background: BackgroundSettings = BackgroundSettings()
     criteria: CriteriaSettings = CriteriaSettings()
 

@@ -18,6 +18,7 @@ ALARM_DB = 5.0  # where the alarm level of a statistic that is no power ratio is
 BLOOD_CHANCE = 5e-6  # of a frame of blood alone to open an event: about one an hour
 TAIL = (0.8, 0.95)
 LARGEST_MARGIN_DB = 3.0
+FEWEST_QUIET = 100  # frames that tell the tail
 QUIET = 4.0  # reverse power over its median, above which a frame holds an artifact
 CUSUM_EBR_DB = 5.0  # the embolus that the likelihood ratio expects
 CUSUM_ALARM = 14.0  # of the log-likelihood ratio
@@ -87,15 +88,19 @@ def blood_level_db(ratio: np.ndarray, evidence: Evidence) -> float:
     """The level that a frame of blood alone passes with `BLOOD_CHANCE`, in dB.
 
     A sum of exponentials, as the power of blood is, has an exponential tail. Its slope is read off
-    between the quantiles `TAIL`, which rare events leave alone, over the frames without a rise of
-    the reverse power.
+    between the quantiles `TAIL`, over the frames without an event: those whose forward power is
+    under twice what is expected, and whose reverse power does not rise. A shower or speech then
+    does not raise the level.
 
     Parameters
     ----------
     ratio : ndarray, shape (n_frames,)
         A power over what is typical of it.
     """
-    quiet = ratio[evidence.reverse < QUIET * np.median(evidence.reverse)]
+    forward_quiet = evidence.forward < 2 * evidence.expected
+    quiet = ratio[forward_quiet & (evidence.reverse < QUIET * np.median(evidence.reverse))]
+    if quiet.size < FEWEST_QUIET:
+        return ALARM_DB
     low, high = np.quantile(quiet, TAIL)
     slope = (high - low) / np.log((1 - TAIL[0]) / (1 - TAIL[1]))
     return float(decibels(high + slope * np.log((1 - TAIL[1]) / BLOOD_CHANCE)))

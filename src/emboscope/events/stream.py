@@ -1,10 +1,11 @@
 """Detection while samples arrive, in constant memory."""
 
+from collections import defaultdict
 from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from emboscope.errors import DataError
+from emboscope.errors import DataError, SettingsError
 from emboscope.events.analysis import DetectorState, Envelope
 from emboscope.events.background import Background
 from emboscope.events.block import EDGE_S, Acquisition, Block
@@ -14,6 +15,7 @@ from emboscope.events.settings import DetectionSettings
 from emboscope.signal.quality import Interval
 
 SHORT_BACKGROUND_S = 10.0
+WHY_NOTHING = {"dropout": "no signal", "saturated": "saturated", "no flow": "no Doppler flow"}
 
 
 @dataclass(frozen=True)
@@ -29,8 +31,9 @@ class Detection:
     flow_side : str or None
         `towards`, `away`, or None where it could not be told.
     flags : tuple of str
-        What the reader should know: `short_background`, `no signal`, `no Doppler flow`,
-        `the flow aliases`.
+        What the reader should know: `short_background`, `I/Q imbalance corrected`,
+        `the flow aliases`; where nothing could be judged why: `no signal`, `saturated`,
+        `no Doppler flow`.
     unusable : tuple of Interval
         Stretches that could not be judged, with the reason.
     envelope_hz : tuple of float, optional
@@ -63,6 +66,7 @@ class Stream:
     def __init__(
         self, acquisition: Acquisition, settings: DetectionSettings, detector: Detector
     ) -> None:
+        _check(settings)
         self.acquisition = acquisition
         self.settings = settings
         self._detector = detector
@@ -93,8 +97,14 @@ class Stream:
         Raises
         ------
         DataError
-            If a sample is not finite.
+            If a sample is not finite, or the detector needs more gates.
         """
+        n_gates = np.atleast_2d(samples).shape[0]
+        if n_gates < self._detector.n_gates:
+            raise DataError(
+                f"signal: {n_gates} gate; expected {self._detector.n_gates} for this detector, as "
+                "channels I1, Q1, I2, Q2. Choose another detector."
+            )
         self._waiting.append(np.array(np.atleast_2d(samples)))
         self._received += samples.shape[-1]
         found: list[Event] = []
@@ -125,10 +135,19 @@ class Stream:
             duration_s=duration,
             evaluable_s=min(self._state.evaluable_s, duration),
             flow_side=self.acquisition.flow or self._state.side,
-            flags=(*flags, *sorted(self._state.reasons)),
+            flags=(*flags, *sorted(self._state.reasons), *self._why_nothing()),
             unusable=tuple(self._state.unusable),
             envelope_hz=self._state.envelope.figures(),
         )
+
+    def _why_nothing(self) -> list[str]:
+        """Why no part of the recording could be judged; empty where some could."""
+        if self._state.evaluable_s > 0 or not self._state.unusable:
+            return []
+        lost: defaultdict[str, float] = defaultdict(float)
+        for each in self._state.unusable:
+            lost[each.reason] += each.stop_s - each.start_s
+        return [WHY_NOTHING[max(lost, key=lost.__getitem__)]]
 
     def save(self) -> dict:
         """All that is known, as plain values; samples are not kept: go on at `position`."""
@@ -138,6 +157,7 @@ class Stream:
             "start": self._start,
             "events": [asdict(event) for event in self._events],
             "side": state.side,
+            "ask": state.ask,
             "backgrounds": {
                 side: {**asdict(each), "shape": each.shape.tolist()}
                 for side, each in state.backgrounds.items()
@@ -160,6 +180,7 @@ class Stream:
         ]
         self._state = DetectorState(
             side=saved["side"],
+            ask=saved["ask"],
             backgrounds={
                 side: Background(**{**each, "shape": np.array(each["shape"])})
                 for side, each in saved["backgrounds"].items()
@@ -189,6 +210,20 @@ class Stream:
         self._waiting = [samples[:, keep - self._first :].copy()]
         self._first, self._start = keep, stop
         return new
+
+
+def _check(settings: DetectionSettings) -> None:
+    """Refuse lengths that do not fit each other."""
+    if settings.hop > settings.window:
+        raise SettingsError(
+            f"hop {settings.hop} over window {settings.window}: samples would be left out. "
+            "Expected a hop of at most the window."
+        )
+    if settings.overlap_s > settings.block_s / 2:
+        raise SettingsError(
+            f"overlap_s {settings.overlap_s:g}: expected at most half of block_s, "
+            f"{settings.block_s:g}."
+        )
 
 
 def _new(found: list[Event], known: list[Event]) -> list[Event]:

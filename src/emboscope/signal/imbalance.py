@@ -1,5 +1,6 @@
 """Gain and phase errors between I and Q, which put an image of the flow on the other side."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -86,7 +87,11 @@ def correct_imbalance(samples: np.ndarray, imbalance: Imbalance) -> np.ndarray:
     return (centered.real + 1j * q + mean).astype(samples.dtype)
 
 
-def typical_imbalance(samples: np.ndarray, sfreq: float) -> Imbalance | None:
+def _moves(samples: np.ndarray) -> bool:
+    return bool(np.ptp(samples.real) > 0 and np.ptp(samples.imag) > 0)
+
+
+def typical_imbalance(seconds: Sequence[np.ndarray]) -> Imbalance | None:
     """Imbalance of a stretch by the medians over its seconds; None where it cannot be told.
 
     A loud tap, which is the same on both sides, spoils its own second only. At least
@@ -94,13 +99,10 @@ def typical_imbalance(samples: np.ndarray, sfreq: float) -> Imbalance | None:
 
     Parameters
     ----------
-    samples : ndarray, shape (n_times,), complex
-        I + jQ of one gate, high-passed.
-    sfreq : float
-        In Hz.
+    seconds : sequence of ndarray, complex
+        I + jQ of one gate, high-passed, a second each.
     """
-    seconds = np.array_split(samples, max(1, round(samples.size / sfreq)))
-    found = [estimate_imbalance(part) for part in seconds if part.real.any() and part.imag.any()]
+    found = [estimate_imbalance(part) for part in seconds if _moves(part)]
     if len(found) < FEWEST_SECONDS:
         return None
     # both errors as parts of the amplitude: 1 dB is 11.5 %, 1 degree is 1.75 %

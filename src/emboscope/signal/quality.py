@@ -38,7 +38,7 @@ def clipped(samples: np.ndarray, full_scale: float = 0.999) -> np.ndarray:
 def evaluable_frames(
     samples: np.ndarray, window: int, hop: int, silence: float = 1e-10
 ) -> np.ndarray:
-    """Frames in which the signal moves at all, (n_frames,) of bool; a dropout is constant.
+    """Frames in which both I and Q move, (n_frames,) of bool; a dropout is constant.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ def evaluable_frames(
         Variance of a frame, in full scale squared, under which nothing was recorded.
     """
     frames = np.lib.stride_tricks.sliding_window_view(samples, window)[::hop]
-    return frames.var(axis=1) > silence
+    return np.minimum(frames.real.var(axis=1), frames.imag.var(axis=1)) > silence / 2
 
 
 def dc_offset(samples: np.ndarray) -> complex:

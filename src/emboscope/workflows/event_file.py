@@ -1,7 +1,7 @@
 """What a report reads from `NAME.events.json`, checked."""
 
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -75,12 +75,18 @@ class ReviewRow(_Part):
     changes: NonNegativeInt
 
 
-class EventFile(_Part):
+class JudgedTime(_Part):
+    """How much of a recording could be judged; all that scoring needs of the file."""
+
+    duration_s: PositiveFloat
+    evaluable_hours: NonNegativeFloat
+    unusable: tuple[tuple[NonNegativeFloat, NonNegativeFloat, str], ...] | None = None
+
+
+class EventFile(JudgedTime):
     """What a report needs of the file; what older files lack is not recorded."""
 
     sfreq: PositiveFloat
-    duration_s: PositiveFloat
-    evaluable_hours: NonNegativeFloat
     flow_side: Literal["towards", "away"] | None
     subject_id: str = ""
     side: str | None = None
@@ -92,7 +98,6 @@ class EventFile(_Part):
     versions: dict[str, str]
     acquisition: dict[str, str | float | None]
     events: tuple[EventRow, ...]
-    unusable: tuple[tuple[NonNegativeFloat, NonNegativeFloat, str], ...] | None = None
     velocity: VelocityRow | None = None
     review: ReviewRow | None = None
 
@@ -104,8 +109,16 @@ class EventFile(_Part):
         return {k: v for k, v in items.items() if v is not None and v not in {"", NOT_RECORDED}}
 
 
+Content = TypeVar("Content", bound=JudgedTime)
+
+
 def parse_event_file(content: Mapping[str, object], name: str) -> EventFile:
-    """The checked content of the events of a recording.
+    """The checked content of the events of a recording; see `parse_part`."""
+    return parse_part(EventFile, content, name)
+
+
+def parse_part(kind: type[Content], content: Mapping[str, object], name: str) -> Content:
+    """The checked part of the events of a recording that is needed.
 
     Raises
     ------
@@ -113,7 +126,7 @@ def parse_event_file(content: Mapping[str, object], name: str) -> EventFile:
         With the first key that is missing or wrong.
     """
     try:
-        return EventFile.model_validate(dict(content))
+        return kind.model_validate(dict(content))
     except ValidationError as error:
         first = error.errors()[0]
         where, message = ".".join(map(str, first["loc"])), first["msg"]

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from glob import escape as glob_escape
 from pathlib import Path
 
 from emboscope.errors import SettingsError
@@ -87,7 +88,11 @@ def check_extras(extras: Extras) -> None:
 
 
 def write_extras(finding: Finding, out: Path, extras: Extras) -> None:
-    """Write what is wanted beside the events."""
+    """Write what is wanted beside the events, in place of what an earlier scan wrote."""
+    for stale in (*out.glob(f"{glob_escape(finding.name)}.clips/*.wav"), *(
+        out / f"{finding.name}{suffix}" for suffix in (".annotations.edf", ".atr")
+    )):  # fmt: skip
+        stale.unlink(missing_ok=True)
     events, duration_s = finding.detection.events, finding.detection.duration_s
     if extras.annotations is not None and events:
         notes = [annotation_of(event, duration_s) for event in events]

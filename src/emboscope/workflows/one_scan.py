@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import time
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -141,7 +142,7 @@ def scan_recording(
             source.read,
             source.n_times,
             lambda _, done, total: progress(name, done, total),
-            lambda saved: write_text(kept, json.dumps({"key": key, "saved": saved})),
+            _Keeper(kept, key),
         )
     except DataError as error:
         raise DataError(f"recording '{path}': {error}") from error
@@ -162,12 +163,27 @@ def scan_recording(
     )
 
 
+class _Keeper:
+    """Writes what is known after a block, but so seldom that writing costs a fifth at most."""
+
+    def __init__(self, path: Path, key: str) -> None:
+        self._path, self._key, self._next = path, key, 0.0
+
+    def __call__(self, saved: dict) -> None:
+        began = time.monotonic()
+        if began >= self._next:
+            write_text(self._path, json.dumps({"key": self._key, "saved": saved}))
+            ended = time.monotonic()
+            self._next = ended + 4 * (ended - began)
+
+
 def _key(path: Path, options: ScanOptions) -> str:
-    """Hash of the file's identity and of all that the events depend on."""
-    status = path.stat()
+    """Hash of the identity of the files and of all that the events depend on."""
+    files = [path, path.with_suffix(".json"), path.with_suffix(".dat")]
+    states = [(each.stat().st_size, each.stat().st_mtime_ns) for each in files if each.is_file()]
     plain = [options.carrier_mhz, options.q_sign, options.layout, options.flow, options.sfreq]
     settings = options.settings.model_dump(mode="json")
-    content = [str(path.resolve()), status.st_size, status.st_mtime_ns, plain, options.detector]
+    content = [str(path.resolve()), states, plain, options.detector]
     text = json.dumps([*content, settings, versions()], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -178,7 +194,7 @@ def _resume(stream: StreamingDetector, kept: Path, key: str) -> None:
         content = json.loads(kept.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, json.JSONDecodeError):
         return  # nothing kept, or only half of it: from the start
-    if content.get("key") == key:
+    if isinstance(content, dict) and content.get("key") == key:
         stream.restore(content["saved"])
 
 

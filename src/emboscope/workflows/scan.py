@@ -46,6 +46,9 @@ def detection_settings(threshold_db: float | None, changes: tuple[str, ...]) -> 
     return DetectionSettings.parse({**values, **groups}, "scan")
 
 
+OURS = (".events.csv", ".annotations.edf")  # what a scan wrote is no recording
+
+
 @dataclass(frozen=True)
 class ScanResult:
     """A row a recording, and the speed in seconds of signal a second."""
@@ -195,7 +198,7 @@ def expand(recordings: Sequence[Path]) -> list[Path]:
         inside = sorted(
             path
             for path in given.iterdir()
-            if path.suffix.lower() in READERS and not path.name.endswith(".events.csv")
+            if path.suffix.lower() in READERS and not path.name.endswith(OURS)
         )
         if not inside:
             raise DataError(

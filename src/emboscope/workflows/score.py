@@ -8,6 +8,7 @@ import numpy as np
 
 from emboscope.errors import DataError, SettingsError
 from emboscope.events.scoring import Score, bootstrap_interval, period_kappa, score_times
+from emboscope.workflows.event_file import JudgedTime, parse_part
 from emboscope.workflows.files import read_events_csv, read_json, read_truth
 
 OTHER_TOLERANCES_MS = (25.0, 100.0)
@@ -132,13 +133,14 @@ def _pairs(events: Path, reference: Path) -> list[tuple[str, Path, Path]]:
 
 def _score_one(name: str, found: Path, truth: Path, tolerance_s: float) -> ScoreRow:
     events = read_events_csv(found)
-    details = read_json(found.with_name(found.name.removesuffix(".csv") + ".json"))
-    emboli = [each for each in read_truth(truth) if each.label != "artifact"]
+    beside = found.with_name(found.name.removesuffix(".csv") + ".json")
+    details = parse_part(JudgedTime, read_json(beside), name)
+    emboli = [each for each in read_truth(truth) if each.label not in {"artifact", "unknown"}]
     judged = [each for each in emboli if not _unusable(each.peak_s, details)]
     found_s = np.array([event.peak_s for event in events if event.is_embolus])
     true_s = np.array([each.peak_s for each in judged])
     ebr_db = np.array([each.ebr_db for each in judged])
-    hours = float(details["evaluable_hours"])
+    hours = details.evaluable_hours
 
     def at(seconds: float) -> Score:
         return score_times(found_s, true_s, hours, seconds, ebr_db)
@@ -147,12 +149,12 @@ def _score_one(name: str, found: Path, truth: Path, tolerance_s: float) -> Score
         name,
         at(tolerance_s),
         sum(event.verdict == "doubtful" for event in events),
-        period_kappa(found_s, true_s, float(details["duration_s"])),
+        period_kappa(found_s, true_s, details.duration_s),
         tuple((ms, at(ms / 1000)) for ms in OTHER_TOLERANCES_MS),
         len(emboli) - len(judged),
     )
 
 
-def _unusable(peak_s: float, details: dict) -> bool:
+def _unusable(peak_s: float, details: JudgedTime) -> bool:
     """Whether an event lies in a stretch that could not be judged."""
-    return any(start <= peak_s <= stop for start, stop, _ in details.get("unusable", ()))
+    return any(start <= peak_s <= stop for start, stop, _ in details.unusable or ())
