@@ -1,8 +1,8 @@
 """The acceptance list of Doppler monitoring: one line an item, with the figure.
 
-    python benchmarks/doppler_acceptance.py [--patients 12] [--minutes 30] [--seed 4242]
+    python benchmarks/doppler_acceptance.py [--patients 24] [--minutes 30] [--seed 4242]
 
-Items that are figures are computed here, on simulated flow and simulated patients (12 × 30 minutes
+Items that are figures are computed here, on simulated flow and simulated patients (24 × 30 minutes
 whose seed no setting was chosen on) and on the real recordings in EMBOSCOPE_DATA; items that are
 behaviors run the tests that hold them. Exits with 1 where an item fails. A whole day is
 `long_recording.py`, the difficulty of the classes `difficulty.py`, all detectors `detectors.py`.
@@ -125,7 +125,7 @@ def reading_saved(rows: list) -> Result:
 def main() -> int:
     """Print all lines; 1 where one fails."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--patients", type=int, default=12)
+    parser.add_argument("--patients", type=int, default=24)
     parser.add_argument("--minutes", type=float, default=30)
     parser.add_argument("--seed", type=int, default=4242)
     options = parser.parse_args()
