@@ -52,7 +52,7 @@ class Representation:
     ----------
     compute : callable
         `compute(signal, settings)`, or `compute(signal, settings, sfreq)`; from (batch,
-        n_channels, n_times) to a float32 array (batch, *settings.shape(n_channels, n_times)).
+        n_channels, n_times) to a float32 array `(batch, *settings.shape(n_channels, n_times))`.
         Each row depends on its own segment alone.
     settings : type
         The class of its settings.

@@ -65,7 +65,7 @@ class FrontEnd(Settings):
         Returns
         -------
         views : dict of ndarray of float32
-            By name; each (batch, *shapes[name]).
+            By name; each `(batch, *shapes[name])`.
 
         Raises
         ------

@@ -54,7 +54,7 @@ def guepie_features(segments: np.ndarray, sfreq: float) -> np.ndarray:
     reverse_db        power against the flow while it lasts, over the background there
     contour_hz        contour at the peak
     contour_change    contour at the peak over its median in the segment
-    kurtosis_…        ln of mean P² over (mean P)², ln 2 for noise: at the strongest flow bin, the
+    kurtosis…         ln of mean P² over (mean P)², ln 2 for noise: at the strongest flow bin, the
                       mean of the flow's bins, the mean of the reverse bins
     ================  =========================================================================
 
