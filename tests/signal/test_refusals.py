@@ -232,3 +232,18 @@ def test_sidecar_with_a_wrong_value(tmp_path, frames, key, value):
     side(path, **{key: value})
     with pytest.raises(DataError, match=f"{key} is '{value}'; expected"):
         open_source(path)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "limits"),
+    [
+        ("carrier_hz", 2, "5e\\+05 to 2e\\+07"),
+        ("carrier_hz", -2e6, "5e\\+05 to 2e\\+07"),
+        ("angle_deg", 95, "0 to 89"),
+        ("sound_speed_m_s", 0, "1000 to 2000"),
+    ],
+)
+def test_a_sidecar_out_of_range(tmp_path, frames, key, value, limits):
+    path = write_recording(tmp_path, "wav", frames)
+    side(path, **{key: value})
+    refused(path, f"{key} is {value!r}; expected {limits}")

@@ -9,6 +9,7 @@ import soundfile
 from emboscope.errors import DataError, SettingsError
 from emboscope.signal.writers import write_wav
 from emboscope.simulation.recording import SimulationSettings, simulate
+from emboscope.workflows.report import report_from_files
 from emboscope.workflows.scan import Extras, ScanOptions, Workers, detection_settings, scan
 
 OPTIONS = ScanOptions(carrier_mhz=2.0)
@@ -194,3 +195,37 @@ def test_what_an_earlier_scan_wrote_does_not_stay(recordings, tmp_path):
     (row,) = scan([folder], folder, options).rows
     assert row.name == "first"
     assert not (folder / "first.clips" / "9999.000-embolus.wav").exists()
+
+
+def test_a_changed_note_of_an_interrupted_scan_starts_anew(recordings, whole, tmp_path):
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        scan(recordings, tmp_path, OPTIONS, stop)
+    kept = tmp_path / ".first.scan.json"
+    key = json.loads(kept.read_text())["key"]
+    kept.write_text(json.dumps({"key": key, "saved": {"start": 5}}))
+    scan(recordings, tmp_path, OPTIONS)
+    assert files(tmp_path) == whole
+
+
+def test_flow_declared_against_a_known_sign_is_said(recordings, tmp_path):
+    options = ScanOptions(2.0, q_sign="+", flow="away")
+    assert (
+        "flow declared away, found towards" in scan(recordings[:1], tmp_path, options).rows[0].flags
+    )
+
+
+def test_the_report_of_another_recording_is_refused(recordings, tmp_path):
+    scan(recordings[:1], tmp_path, OPTIONS)
+    with pytest.raises(DataError, match="of another recording than"):
+        report_from_files(tmp_path / "first.events.json", recordings[1], tmp_path)
+
+
+def test_a_subject_gets_the_pseudonym_too(recordings, tmp_path):
+    path = tmp_path / "Roe.wav"
+    path.write_bytes(recordings[0].read_bytes())
+    path.with_suffix(".json").write_text('{"subject_id": "Roe Jane"}')
+    scan([path], tmp_path / "out", OPTIONS, pseudonyms=tmp_path / "key")
+    assert all(b"Roe" not in content for content in files(tmp_path / "out").values())

@@ -37,6 +37,10 @@ def command(function: Callable) -> Callable:
         except EmboscopeError as error:
             typer.secho(f"emboscope: {error}", err=True, fg="red")
             raise typer.Exit(error.exit_code) from None
+        except OSError as error:
+            where = f"'{error.filename}': " if error.filename else ""
+            typer.secho(f"emboscope: {where}{error.strerror or error}.", err=True, fg="red")
+            raise typer.Exit(1) from None
         except KeyboardInterrupt:
             typer.secho(
                 "\nemboscope: interrupted. Repeat the same command to go on.", err=True, fg="yellow"

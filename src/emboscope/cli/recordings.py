@@ -22,7 +22,9 @@ from emboscope.cli.console import (
 def simulate(
     out: Annotated[Path, typer.Argument(help="Folder for the WAV and JSON files.")],
     patients: Annotated[int, typer.Option(help="Number of patients.", min=1)] = 12,
-    minutes: Annotated[float, typer.Option(help="Minutes of each recording.", min=0.05)] = 10.0,
+    minutes: Annotated[
+        float, typer.Option(help="Minutes of each recording.", min=0.05, max=10080)
+    ] = 10.0,
     preset: Annotated[
         str, typer.Option(help="ambulatory (all artifacts), clinic (few) or blood (flow alone).")
     ] = "ambulatory",
@@ -64,7 +66,7 @@ def simulate(
             "gates": gates,
             "second_carrier": second_carrier,
             "sfreq": sfreq,
-            "carrier_hz": carrier_mhz * 1e6 if carrier_mhz else None,
+            "carrier_hz": None if carrier_mhz is None else carrier_mhz * 1e6,
             "rate_factor": rate_factor,
             "seed": seed,
         },

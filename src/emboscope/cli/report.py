@@ -27,7 +27,8 @@ def report(
     """
     from emboscope.workflows.report import Opening, report_from_files
 
-    opening = Opening(q_sign, sfreq, layout)
+    told = (q_sign, sfreq, layout) != ("auto", None, "auto")
+    opening = Opening(q_sign, sfreq, layout) if told else None
     path = report_from_files(events, recording, out, language, pdf, opening)
     files = {"html": str(path), "pdf": str(path.with_suffix(".pdf")) if pdf else None}
     if as_json:

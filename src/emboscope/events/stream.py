@@ -171,14 +171,11 @@ class Stream:
 
     def restore(self, saved: dict) -> None:
         """Go on where `save` was called; the next samples pushed are those from `position` on."""
-        self._first = self._received = saved["first"]
-        self._start = saved["start"]
-        self._waiting = []
-        self._events = [
+        events = [
             Event(**{**each, "probabilities": tuple(each["probabilities"])})
             for each in saved["events"]
         ]
-        self._state = DetectorState(
+        state = DetectorState(
             side=saved["side"],
             ask=saved["ask"],
             backgrounds={
@@ -191,6 +188,9 @@ class Stream:
             unusable=[Interval(**each) for each in saved["unusable"]],
             envelope=Envelope(*(np.array(each) for each in saved["envelope"])),
         )
+        first, start = int(saved["first"]), int(saved["start"])
+        self._events, self._state, self._waiting = events, state, []
+        self._first, self._received, self._start = first, first, start
 
     def _process(self, stop: int, last: bool) -> list[Event]:
         """New events of the block that ends at sample `stop`."""

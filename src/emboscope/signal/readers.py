@@ -81,16 +81,17 @@ def open_source(
     side = read_sidecar(path)
     layout = _layout(path, raw, side, layout)
     sign = q_sign if q_sign != "auto" else str(side.get("q_sign", "+"))
-    carrier = carrier_mhz * 1e6 if carrier_mhz else side.get("carrier_hz") or raw.carrier_hz
+    carrier = carrier_mhz * 1e6 if carrier_mhz else side.get("carrier_hz", raw.carrier_hz)
     return Source(
         name=path.stem,
         sfreq=raw.sfreq,
         n_times=raw.n_times,
         channels=tuple(f"gate {gate}" for gate in range(1, raw.n_gates + 1)),
         read=_read(raw, layout, sign),
-        carrier_hz=number(path, "carrier_hz", carrier),
-        angle_deg=number(path, "angle_deg", side.get("angle_deg")) or 0.0,
-        sound_speed_m_s=number(path, "sound_speed_m_s", side.get("sound_speed_m_s")) or 1540.0,
+        carrier_hz=number(path, "carrier_hz", carrier, (0.5e6, 20e6)),
+        angle_deg=number(path, "angle_deg", side.get("angle_deg"), (0, 89)) or 0.0,
+        sound_speed_m_s=number(path, "sound_speed_m_s", side.get("sound_speed_m_s"), (1000, 2000))
+        or 1540.0,
         subject_id=str(side.get("subject_id", "")),
         items=acquisition_items(side),
         layout=layout,
@@ -189,7 +190,7 @@ def _check_rate(path: Path, raw: Raw, sfreq: float | None) -> None:
             f"recording '{path}': sfreq is {raw.sfreq}; expected a positive number of Hz. "
             "Pass --sfreq if the header is wrong."
         )
-    if sfreq is not None and abs(raw.sfreq - sfreq) > 1e-6 * sfreq:
+    if sfreq is not None and not abs(raw.sfreq - sfreq) <= 1e-6 * sfreq:
         raise DataError(
             f"recording '{path}': the file says {raw.sfreq:g} Hz and --sfreq {sfreq:g}. "
             "Leave --sfreq out, or correct the file."

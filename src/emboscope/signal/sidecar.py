@@ -35,7 +35,7 @@ def read_sidecar(path: Path) -> dict[str, object]:
     if not beside.is_file():
         return {}
     try:
-        content = json.loads(beside.read_text(encoding="utf-8"))
+        content = json.loads(beside.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError, RecursionError) as error:
         raise DataError(f"sidecar '{beside}': not JSON ({error}). Mend or remove it.") from error
     if not isinstance(content, dict):
@@ -48,12 +48,18 @@ def read_sidecar(path: Path) -> dict[str, object]:
     return content
 
 
-def number(path: Path, name: str, value: object) -> float | None:
-    """A finite number of the sidecar of `path`, or None."""
+def number(
+    path: Path, name: str, value: object, limits: tuple[float, float] = (-np.inf, np.inf)
+) -> float | None:
+    """A finite number of the sidecar of `path`, within limits, or None."""
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float) or not np.isfinite(value):
         raise DataError(f"sidecar of '{path}': {name} is {value!r}; expected a number.")
+    if not limits[0] <= value <= limits[1]:
+        raise DataError(
+            f"sidecar of '{path}': {name} is {value!r}; expected {limits[0]:g} to {limits[1]:g}."
+        )
     return float(value)
 
 

@@ -87,6 +87,9 @@ class EventFile(JudgedTime):
     """What a report needs of the file; what older files lack is not recorded."""
 
     sfreq: PositiveFloat
+    fingerprint: str | None = None
+    q_sign: Literal["auto", "+", "-"] = "auto"
+    layout: Literal["auto", "iq", "forward_reverse"] = "auto"
     flow_side: Literal["towards", "away"] | None
     subject_id: str = ""
     side: str | None = None

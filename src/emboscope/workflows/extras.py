@@ -19,6 +19,7 @@ from emboscope.signal.audio import write_clip
 from emboscope.signal.readers import Source
 from emboscope.workflows.files import prepare_folder
 
+STALE = (".annotations.edf", ".atr", ".report.html", ".report.pdf")
 CLIP_S = 0.5  # on each side of the peak
 
 
@@ -90,7 +91,7 @@ def check_extras(extras: Extras) -> None:
 def write_extras(finding: Finding, out: Path, extras: Extras) -> None:
     """Write what is wanted beside the events, in place of what an earlier scan wrote."""
     for stale in (*out.glob(f"{glob_escape(finding.name)}.clips/*.wav"), *(
-        out / f"{finding.name}{suffix}" for suffix in (".annotations.edf", ".atr")
+        out / f"{finding.name}{suffix}" for suffix in STALE
     )):  # fmt: skip
         stale.unlink(missing_ok=True)
     events, duration_s = finding.detection.events, finding.detection.duration_s

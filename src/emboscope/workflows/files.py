@@ -1,6 +1,7 @@
 """The files that users and their scripts build on: events, their provenance, the truth."""
 
 import csv
+import hashlib
 import io
 import json
 import os
@@ -28,11 +29,26 @@ def write_text(path: Path, text: str) -> None:
     """Write a file so that it is never seen half written."""
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    with aside.open("w", encoding="utf-8", newline="") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    aside.replace(path)
+    try:
+        with aside.open("w", encoding="utf-8", newline="") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        aside.replace(path)
+    except OSError:
+        aside.unlink(missing_ok=True)
+        raise
+
+
+def fingerprint(path: Path) -> str:
+    """Hash of the size and the first and last mebibyte of a file: tells recordings apart."""
+    size, part = path.stat().st_size, 2**20
+    digest = hashlib.sha256(str(size).encode())
+    with path.open("rb") as file:
+        digest.update(file.read(part))
+        file.seek(max(0, size - part))
+        digest.update(file.read(part))
+    return digest.hexdigest()[:16]
 
 
 def write_json(path: Path, content: object) -> None:
@@ -197,4 +213,6 @@ def prepare_folder(path: Path) -> Path:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise SettingsError(f"folder '{path}': {error.strerror}. Choose another.") from error
+    if not os.access(path, os.W_OK):
+        raise SettingsError(f"folder '{path}': nothing can be written there. Choose another.")
     return path

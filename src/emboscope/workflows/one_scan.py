@@ -4,6 +4,7 @@ import hashlib
 import json
 import time
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from emboscope.workflows.files import (
     FORMAT_VERSION,
     NOTICE,
     event_row,
+    fingerprint,
     versions,
     write_events_csv,
     write_json,
@@ -99,9 +101,10 @@ def acquisition_of(source: Source, flow: str | None) -> Acquisition:
 def with_flow_as_declared(source: Source, options: ScanOptions) -> tuple[Source, tuple[str, ...]]:
     """The source with Q negated where its flow is clearly on the other side than declared.
 
-    Only with `flow` declared, `q_sign` auto, and no sign in the sidecar; the flag says so.
+    Only with `flow` declared, `q_sign` auto, and no sign in the sidecar; else the contradiction
+    stays. The flag says which.
     """
-    if options.flow is None or source.sign_known:
+    if options.flow is None:
         return source, ()
     start = source.read(0, min(source.n_times, round(FLOW_LOOK_S * source.sfreq)))[0]
     if start.size < options.settings.window or not np.isfinite(start).all():
@@ -111,6 +114,8 @@ def with_flow_as_declared(source: Source, options: ScanOptions) -> tuple[Source,
     side = flow_side(spectrum, highpass_hz, options.settings.side_margin_db)
     if side is None or side == options.flow:
         return source, ()
+    if source.sign_known:
+        return source, (f"flow declared {options.flow}, found {side}",)
     read = source.read
     turned = replace(source, read=lambda first, last: read(first, last).conj())
     return turned, ("Q negated: the flow was on the other side than declared",)
@@ -130,6 +135,8 @@ def scan_recording(
         If the recording cannot be used.
     """
     source, turned = with_flow_as_declared(open_for(path, options), options)
+    if name != path.stem:  # a pseudonym, of the subject too
+        source = replace(source, subject_id=name)
     kept = out / f".{name}.scan.json"
     key = _key(path, options)
     stream = StreamingDetector(
@@ -145,9 +152,10 @@ def scan_recording(
             _Keeper(kept, key),
         )
     except DataError as error:
+        kept.unlink(missing_ok=True)
         raise DataError(f"recording '{path}': {error}") from error
     flags = [*detection.flags, *turned] + ([] if source.carrier_hz else ["no carrier: no velocity"])
-    content = _content(name + path.suffix, source, detection, options, flags)
+    content = _content(path, name, source, detection, options, flags)
     write_json(out / f"{name}.events.json", content)
     write_events_csv(out / f"{name}.events.csv", detection.events)
     write_extras(Finding(name, path, source, detection, content), out, options.extras)
@@ -194,12 +202,15 @@ def _resume(stream: StreamingDetector, kept: Path, key: str) -> None:
         content = json.loads(kept.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, json.JSONDecodeError):
         return  # nothing kept, or only half of it: from the start
-    if isinstance(content, dict) and content.get("key") == key:
+    if not isinstance(content, dict) or content.get("key") != key:
+        return
+    with suppress(KeyError, TypeError, ValueError):  # changed by hand: from the start
         stream.restore(content["saved"])
 
 
 def _content(
-    recording: str,
+    path: Path,
+    name: str,
     source: Source,
     detection: Detection,
     options: ScanOptions,
@@ -209,7 +220,8 @@ def _content(
     return {
         "format_version": FORMAT_VERSION,
         "notice": NOTICE,
-        "recording": recording,
+        "recording": name + path.suffix,
+        "fingerprint": fingerprint(path),
         "subject_id": source.subject_id,
         "sfreq": source.sfreq,
         "layout": source.layout,

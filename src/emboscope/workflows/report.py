@@ -27,7 +27,7 @@ from emboscope.report.wording import Wording
 from emboscope.settings import Settings
 from emboscope.signal.readers import Source, open_source
 from emboscope.workflows.event_file import EventFile, parse_event_file
-from emboscope.workflows.files import prepare_folder, read_json, write_text
+from emboscope.workflows.files import fingerprint, prepare_folder, read_json, write_text
 from emboscope.workflows.gallery import GallerySettings, Signal, pictures
 
 SUFFIX = ".events.json"
@@ -164,7 +164,12 @@ def report_from_files(
     events = parse_event_file(content, name)
     carrier = events.acquisition.get("carrier_hz")
     megahertz = carrier / 1e6 if isinstance(carrier, float) else None
-    said = opening or Opening()
+    said = opening or Opening(events.q_sign, None, events.layout)
+    if events.fingerprint and recording.is_file() and fingerprint(recording) != events.fingerprint:
+        raise DataError(
+            f"events '{events_json}': of another recording than '{recording}'. "
+            "Name the recording that was scanned."
+        )
     source = open_source(recording, megahertz, said.q_sign, said.sfreq, said.layout)
     duration_s = source.n_times / source.sfreq
     if events.sfreq != source.sfreq or abs(events.duration_s - duration_s) > SAME_S:

@@ -10,6 +10,7 @@ from pathlib import Path
 from emboscope.errors import DataError, SettingsError
 from emboscope.events.detection import DETECTORS
 from emboscope.events.settings import DetectionSettings
+from emboscope.events.stream import WHY_NOTHING
 from emboscope.progress import Progress, silent
 from emboscope.signal.doppler import FLOW_SIDES
 from emboscope.signal.privacy import load_key, pseudonym
@@ -154,7 +155,8 @@ def check_judged(result: ScanResult) -> None:
     """
     if any(row.evaluable_s > 0 for row in result.rows):
         return
-    why = ", ".join(sorted({flag for row in result.rows for flag in row.flags})) or "no signal"
+    flags = {flag for row in result.rows for flag in row.flags}
+    why = ", ".join(sorted(flags & set(WHY_NOTHING.values()))) or "no signal"
     which = f"recording '{result.rows[0].name}'" if len(result.rows) == 1 else "all recordings"
     raise DataError(
         f"{which}: nothing could be judged ({why}). Give the I/Q signal of a Doppler device, "
@@ -198,7 +200,9 @@ def expand(recordings: Sequence[Path]) -> list[Path]:
         inside = sorted(
             path
             for path in given.iterdir()
-            if path.suffix.lower() in READERS and not path.name.endswith(OURS)
+            if path.suffix.lower() in READERS
+            and not path.name.endswith(OURS)
+            and not path.name.startswith(".")
         )
         if not inside:
             raise DataError(

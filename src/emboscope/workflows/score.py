@@ -88,7 +88,7 @@ def score(events: Path, reference: Path, tolerance_ms: float = 50.0) -> ScoreRes
     SettingsError
         If the tolerance is not positive.
     """
-    if tolerance_ms <= 0:
+    if not tolerance_ms > 0:
         raise SettingsError(f"--tolerance-ms {tolerance_ms}: expected a positive number.")
     rows = [
         _score_one(name, found, truth, tolerance_ms / 1000)
@@ -115,6 +115,9 @@ def score(events: Path, reference: Path, tolerance_ms: float = 50.0) -> ScoreRes
 
 
 def _pairs(events: Path, reference: Path) -> list[tuple[str, Path, Path]]:
+    missing = [path for path in (events, reference) if not path.exists()]
+    if missing:
+        raise DataError(f"'{missing[0]}': no such file or folder. Check the path.")
     if events.is_dir() != reference.is_dir():
         raise DataError(
             f"'{events}' and '{reference}': one is a folder and one is not; expected two files "
@@ -123,7 +126,11 @@ def _pairs(events: Path, reference: Path) -> list[tuple[str, Path, Path]]:
     if not events.is_dir():
         return [(events.name.removesuffix(".events.csv"), events, reference)]
     found = {p.name.removesuffix(".events.csv"): p for p in events.glob("*.events.csv")}
-    truths = {p.stem: p for p in reference.glob("*.json") if not p.name.endswith(".events.json")}
+    truths = {
+        p.stem: p
+        for p in reference.iterdir()
+        if p.suffix.lower().startswith((".json", ".tx")) and not p.name.endswith(".events.json")
+    }
     alone = sorted(set(found) ^ set(truths))
     if alone or not found:
         what = f"'{alone[0]}' has no partner" if alone else "no NAME.events.csv in it"
