@@ -40,4 +40,6 @@ def setup(app):
     """Register both."""
     app.connect("autodoc-process-docstring", plain_references, priority=400)
     app.connect("autodoc-skip-member", hide_inherited_requests)
+
+
 suppress_warnings = ["ref.python"]  # fields of one name in several classes
