@@ -227,5 +227,6 @@ def test_a_subject_gets_the_pseudonym_too(recordings, tmp_path):
     path = tmp_path / "Roe.wav"
     path.write_bytes(recordings[0].read_bytes())
     path.with_suffix(".json").write_text('{"subject_id": "Roe Jane"}')
-    scan([path], tmp_path / "out", OPTIONS, pseudonyms=tmp_path / "key")
+    (row,) = scan([path], tmp_path / "out", OPTIONS, pseudonyms=tmp_path / "key").rows
+    report_from_files(tmp_path / "out" / f"{row.name}.events.json", path, tmp_path / "out")
     assert all(b"Roe" not in content for content in files(tmp_path / "out").values())

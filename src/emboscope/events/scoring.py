@@ -18,9 +18,12 @@ class Reference(Protocol):
     """What a true event must tell; `ebr_db` where it is known."""
 
     @property
-    def peak_s(self) -> float: ...
+    def peak_s(self) -> float:
+        """Time of the peak, in seconds."""
+
     @property
-    def label(self) -> str: ...
+    def label(self) -> str:
+        """What it is."""
 
 
 @dataclass(frozen=True)

@@ -124,22 +124,7 @@ def _write_clips(finding: Finding, out: Path) -> None:
 
 
 def _write_report(finding: Finding, out: Path, language: str) -> None:
-    from emboscope.workflows.report import ReportRequest, is_simulated, write_report
+    from emboscope.workflows.report import request_for, write_report
 
-    source = finding.source
-    request = ReportRequest(
-        out=out,
-        name=finding.name,
-        content=finding.content,
-        read=lambda start, stop: source.read(start, stop)[0],
-        n_times=source.n_times,
-        sfreq=source.sfreq,
-        carrier_hz=source.carrier_hz,
-        angle_deg=source.angle_deg,
-        sound_speed_m_s=source.sound_speed_m_s,
-        subject_id=source.subject_id,
-        items=source.items,
-        simulated=is_simulated(finding.path),
-        language=language,
-    )
-    write_report(request)
+    target = out / finding.name
+    write_report(request_for(finding.source, finding.content, finding.path, target, language))

@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -178,23 +178,40 @@ def report_from_files(
             f"expected {duration_s:.3f} s at {source.sfreq:g} Hz, as '{recording}' has. "
             "Name the recording that was scanned."
         )
-    return write_report(
-        ReportRequest(
-            out=out,
-            name=name,
-            content=content,
-            read=_reader(source, events),
-            n_times=source.n_times,
-            sfreq=source.sfreq,
-            carrier_hz=source.carrier_hz,
-            angle_deg=source.angle_deg,
-            sound_speed_m_s=source.sound_speed_m_s,
-            subject_id=source.subject_id,
-            items=source.items,
-            simulated=is_simulated(recording),
-            language=language,
-            pdf=pdf,
-        )
+    request = request_for(source, content, recording, out / name, language)
+    return write_report(replace(request, read=_reader(source, events), pdf=pdf))
+
+
+def request_for(
+    source: Source, content: Mapping[str, object], recording: Path, target: Path, language: str
+) -> ReportRequest:
+    """What the report of an open recording needs; the subject is the one that the scan wrote.
+
+    Parameters
+    ----------
+    source : Source
+        Of the recording, read as in the scan.
+    content : mapping
+        What `NAME.events.json` holds.
+    recording : Path
+    target : Path
+        Folder of the report, and NAME.
+    language : str
+    """
+    return ReportRequest(
+        out=target.parent,
+        name=target.name,
+        content=content,
+        read=lambda start, stop: source.read(start, stop)[0],
+        n_times=source.n_times,
+        sfreq=source.sfreq,
+        carrier_hz=source.carrier_hz,
+        angle_deg=source.angle_deg,
+        sound_speed_m_s=source.sound_speed_m_s,
+        subject_id=str(content.get("subject_id", source.subject_id)),
+        items=source.items,
+        simulated=is_simulated(recording),
+        language=language,
     )
 
 
