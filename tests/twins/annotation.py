@@ -55,3 +55,29 @@ def std_knn(points, y, k, listed):
                 labels[u] = labels[s]
         if labels == before:
             return np.array(labels)
+
+
+def minimax_costs(points, seeds):
+    """Longest step of the best path from the seeds to each sample, by relaxing until it rests."""
+    distance = np.sqrt(((points[:, None] - points) ** 2).sum(2))
+    cost = np.where(seeds, 0.0, np.inf)
+    while True:
+        better = np.minimum(cost, np.maximum(cost[:, None], distance).min(axis=0))
+        if (better == cost).all():
+            return cost
+        cost = better
+
+
+def spread(points, y, k, alpha, iterations):
+    """Label spreading with dense matrices."""
+    R = ranks(points)
+    joined = np.isin(R, np.arange(1, k + 1))
+    W = (joined | joined.T).astype(float)
+    S = W / np.sqrt(np.outer(W.sum(1), W.sum(1)))
+    classes = np.unique(y[y >= 0])
+    Y = (y[:, None] == classes).astype(float)
+    Y /= Y.sum(0)
+    F = Y.copy()
+    for _ in range(iterations):
+        F = alpha * S @ F + (1 - alpha) * Y
+    return F / F.sum(1, keepdims=True)

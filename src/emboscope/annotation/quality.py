@@ -8,6 +8,7 @@ from emboscope.annotation.neighbors import nearest_neighbors
 from emboscope.errors import DataError, SettingsError
 
 _SELF = 2  # a sample keeps itself, once in each sum
+_ROWS = 20_000  # compared at once, which bounds the memory
 
 
 def kept_pairs(
@@ -56,19 +57,16 @@ def kept_pairs(
     in_features, _ = nearest_neighbors(features, k_s + k_t)
     on_map, _ = nearest_neighbors(points, k_s + k_t)
     n_samples, length = on_map.shape
-    first = np.arange(n_samples)[:, None] * n_samples
-    pairs, at, at_map = np.intersect1d(
-        (first + in_features).ravel(),
-        (first + on_map).ravel(),
-        assume_unique=True,
-        return_indices=True,
-    )
-    rank, map_rank = at % length + 1, at_map % length + 1
-    counted = (np.minimum(rank, map_rank) <= k_s) & (np.abs(rank - map_rank) <= k_t)
-    seen_from, seen = np.divmod(pairs[counted], n_samples)
-    forward = np.bincount(seen_from, minlength=n_samples)
-    backward = np.bincount(seen, minlength=n_samples)
-    return _SELF + forward + backward
+    rank, map_rank = np.ogrid[1 : length + 1, 1 : length + 1]
+    counts_at = (np.minimum(rank, map_rank) <= k_s) & (np.abs(rank - map_rank) <= k_t)
+    counts = np.full(n_samples, _SELF)
+    for start in range(0, n_samples, _ROWS):
+        rows = slice(start, start + _ROWS)
+        same = in_features[rows, :, None] == on_map[rows, None, :]  # (sample, rank, map rank)
+        kept = (same & counts_at).any(axis=2)
+        counts[rows] += kept.sum(axis=1)
+        counts += np.bincount(in_features[rows][kept], minlength=n_samples)
+    return counts
 
 
 def local_quality(
