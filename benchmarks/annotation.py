@@ -31,7 +31,7 @@ def blobs(n_samples, seed=0):
     # most of a cluster lies along two of its directions, which the map shows
     inner[:, 2:] *= 0.1
     features = (centers[cluster] + spread[cluster] * inner).astype(np.float32)
-    places = 12 * np.stack([np.arange(30) % 6, np.arange(30) // 6], axis=1)
+    places = 4 * np.stack([np.arange(30) % 6, np.arange(30) // 6], axis=1)
     points = places[cluster] + (spread[cluster][:, :2] * inner[:, :2])
     truth = cluster % 10
     given = np.where(rng.random(n_samples) < 0.1, truth, -1)

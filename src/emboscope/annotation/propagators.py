@@ -63,7 +63,7 @@ class MapAverage(BaseEstimator):
                 f"maps: {len(maps)}, and another number of local qualities; expected at least one "
                 "map, and a quality for each or none. Compute both from the same features."
             )
-        qualities: Sequence[np.ndarray | None] = local_quality or [None] * len(maps)
+        qualities = [None] * len(maps) if local_quality is None else list(local_quality)
         self.propagators_ = [
             clone(self.propagator).fit(points, y, quality, features, groups, test_groups)
             for points, quality in zip(maps, qualities, strict=True)

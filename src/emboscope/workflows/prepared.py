@@ -1,0 +1,158 @@
+"""Images, features and maps on which a study of annotation stands; made once, then read."""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from pydantic import NonNegativeInt
+from sklearn.datasets import load_digits
+
+from emboscope.annotation.autoencoder import AutoEncoderSettings, encode, train_autoencoder
+from emboscope.annotation.maps import MAP_GRIDS, PROJECTIONS
+from emboscope.datasets import load_dataset
+from emboscope.datasets.fetch import cache_folder
+from emboscope.datasets.hits import HitsSettings, simulated_hits
+from emboscope.evaluation.protocol import folds
+from emboscope.progress import Progress, silent
+from emboscope.registry import Registry
+from emboscope.settings import Settings
+
+FORMAT_VERSION = 1
+N_FOLDS = 5  # of patients
+
+
+class PrepareSettings(Settings):
+    """What features and maps are made from. Every default stands here and nowhere else."""
+
+    data: str = "mnist"
+    fold: NonNegativeInt = 0  # of the patients, where the data has patients
+    autoencoder: AutoEncoderSettings = AutoEncoderSettings()
+    grid: str = "small"
+    projection: str = "tsne"
+
+
+@dataclass(frozen=True)
+class Images:
+    """A part to annotate and a part to test on.
+
+    Attributes
+    ----------
+    images, test_images : ndarray of float32, shape (n_samples, n_channels, height, width)
+    y, test_y : ndarray of int64, shape (n_samples,)
+        True classes.
+    groups : ndarray, shape (n_samples,), or None
+        Patients.
+    soft : ndarray, shape (n_samples, n_classes), or None
+        Shares of the raters, where there are several.
+    expert : ndarray of int64, shape (n_samples,)
+        What an expert says when asked: the majority of the raters, else the truth.
+    """
+
+    images: np.ndarray
+    y: np.ndarray
+    groups: np.ndarray | None
+    soft: np.ndarray | None
+    expert: np.ndarray
+    test_images: np.ndarray
+    test_y: np.ndarray
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Images with what annotation needs of them.
+
+    Attributes
+    ----------
+    source : Images
+    features : ndarray of float32, shape (n_samples, n_features)
+    maps : tuple of ndarray, each of shape (n_samples, 2)
+    """
+
+    source: Images
+    features: np.ndarray
+    maps: tuple[np.ndarray, ...]
+
+
+IMAGE_SETS: Registry[Callable[[int, Progress], Images]] = Registry("images to annotate")
+
+
+def mnist_images(_fold: int, progress: Progress = silent) -> Images:
+    """The published part of MNIST: the first 15,000 training digits, cropped to 20 × 20."""
+    data = load_dataset("mnist", progress=progress)
+    images = np.ascontiguousarray(data.views["spectrogram"][:, :, 4:24, 4:24])
+    train, test = np.arange(15_000), np.flatnonzero(data.groups == 1)
+    y = data.y[train]
+    return Images(images[train], y, None, None, y, images[test], data.y[test])
+
+
+def digit_images(_fold: int, _progress: Progress = silent) -> Images:
+    """The 1797 digits of 8 × 8 that scikit-learn ships; every fifth one is to test on."""
+    X, y = load_digits(return_X_y=True)
+    images = (X / 16).reshape(-1, 1, 8, 8).astype(np.float32)
+    test = np.arange(len(y)) % 5 == 4
+    y = y.astype(np.int64)
+    return Images(images[~test], y[~test], None, None, y[~test], images[test], y[test])
+
+
+def hits_images(fold: int, progress: Progress = silent) -> Images:
+    """Spectrograms of simulated HITS; the patients of one fold of five are to test on."""
+    hits = simulated_hits(HitsSettings(), progress)
+    images = load_dataset("hits", progress=progress).views["spectrogram"]
+    part = folds(hits.y, hits.groups, "patient", N_FOLDS, seed=0)[fold % N_FOLDS]
+    train = np.sort(np.concatenate([part.train, part.validation]))
+    return Images(
+        images[train],
+        hits.y[train],
+        hits.groups[train],
+        hits.soft_labels[train],
+        hits.expert[train],
+        images[part.test],
+        hits.y[part.test],
+    )
+
+
+IMAGE_SETS["mnist"] = mnist_images
+IMAGE_SETS["digits"] = digit_images
+IMAGE_SETS["hits"] = hits_images
+
+
+def prepare(settings: PrepareSettings, progress: Progress = silent) -> Prepared:
+    """Features and maps of the part to annotate; kept in the cache folder by content hash.
+
+    Neither the auto-encoder nor a map sees the part to test on, nor any label.
+    """
+    source = IMAGE_SETS[settings.data](settings.fold, progress)
+    path = cache_folder() / f"annotation-{_key(settings, source.images)}.npz"
+    if path.is_file():
+        return _read(path, source)
+    model = train_autoencoder(source.images, settings.autoencoder, progress)
+    features = encode(model, source.images)
+    maps = PROJECTIONS[settings.projection](features, MAP_GRIDS[settings.grid], progress)
+    _keep(path, {"features": features, "maps": np.stack(maps)})
+    return _read(path, source)
+
+
+def _key(settings: PrepareSettings, images: np.ndarray) -> str:
+    """Hash of all that the content depends on."""
+    digest = hashlib.sha256(np.ascontiguousarray(images).data)
+    grid = [each.model_dump(mode="json") for each in MAP_GRIDS[settings.grid]]
+    content = [FORMAT_VERSION, settings.model_dump(mode="json"), grid]
+    digest.update(json.dumps(content, sort_keys=True).encode())
+    return digest.hexdigest()[:16]
+
+
+def _keep(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Write aside, then rename."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.stem}.{os.getpid()}.npz")
+    np.savez(aside, **arrays)  # type: ignore[arg-type]
+    aside.replace(path)
+
+
+def _read(path: Path, source: Images) -> Prepared:
+    with np.load(path, allow_pickle=False) as content:
+        return Prepared(source, content["features"], tuple(content["maps"]))
