@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from emboscope.cli import models, recordings, report, scan, tools
+from emboscope.cli import models, recordings, report, scan, tables, tools
 
 app = typer.Typer(
     name="emboscope",
@@ -24,6 +24,7 @@ COMMANDS = (
     models.evaluate,
     models.compress,
     models.export,
+    tables.run,
     tools.doctor,
 )
 for each in COMMANDS:

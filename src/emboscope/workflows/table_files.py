@@ -1,0 +1,162 @@
+"""Tables of a study as Markdown, CSV and LaTeX."""
+
+import csv
+import io
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from emboscope.workflows.files import write_text
+from emboscope.workflows.table_figures import Figure, Table, TableRow
+from emboscope.workflows.tables import Column, Study
+
+SIMULATED = "simulated"
+_TEX = {"&": r"\&", "%": r"\%", "_": r"\_", "#": r"\#", "$": r"\$", "τ": r"$\tau$", "±": r"$\pm$",
+        "×": r"$\times$", "−": "$-$", "≥": r"$\geq$", "≤": r"$\leq$", "–": "--"}  # fmt: skip
+
+
+def write_tables(folder: Path, study: Study, tables: Sequence[Table], command: str) -> list[Path]:
+    """Write `tables.md`, and a CSV and a LaTeX file for each table; their paths."""
+    pages = {"tables.md": markdown(study, tables, command)}
+    for table in tables:
+        pages[f"{table.name}.csv"] = as_csv(table)
+        pages[f"{table.name}.tex"] = as_tex(table)
+    for name, text in pages.items():
+        write_text(folder / name, text)
+    return [folder / name for name in pages]
+
+
+def cells_of(table: Table) -> list[list[str]]:
+    """A table as text, heads first: mean ± SD [interval], and what was published beside it."""
+    published = {
+        column.name: any(
+            row.figures[column.name].published for row in table.rows if column.name in row.figures
+        )
+        for column in table.columns
+    }
+    heads = [""]
+    for column in table.columns:
+        heads += [column.head, *(["published", "difference"] if published[column.name] else [])]
+    return [[*heads, "repeats"], *(_text(row, table.columns, published) for row in table.rows)]
+
+
+def markdown(study: Study, tables: Sequence[Table], command: str) -> str:
+    """All tables on one page, with how each was measured."""
+    parts = [f"# {study.settings.title}", study.settings.description.strip()]
+    parts.append(f"Made by `{command}`. Mean ± SD over repeats [95 % interval of the mean].")
+    for table in tables:
+        heads, *rows = cells_of(table)
+        lines = [heads, ["---", *["---:"] * (len(heads) - 1)], *rows]
+        text = "\n".join(f"| {' | '.join(_bar(cell) for cell in line)} |" for line in lines)
+        parts += [f"## {table.title}", text, "\n".join(notes_of(table))]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def notes_of(table: Table) -> list[str]:
+    """How a table was measured: a sentence a line."""
+    seeds = sorted({seed for row in table.rows for seed in row.seeds})
+    if not seeds:
+        return ["Nothing is measured yet."]
+    several = any(len(row.seeds) > 1 for row in table.rows)
+    notes = [
+        f"Intervals: {table.method}." if several else "One repeat: no interval.",
+        f"Seeds {', '.join(_spans(seeds))}; threads {', '.join(map(str, table.threads))}; "
+        f"{', '.join(table.versions)}.",
+    ]
+    if any(row.simulated for row in table.rows):
+        notes.append("Rows marked simulated stand on simulated patients.")
+    if table.source:
+        notes.append(f"Published: {table.source}.")
+    missing = [row.label for row in table.rows if len(row.seeds) < row.wanted]
+    if missing:
+        notes.append(f"Not complete: {'; '.join(missing)}.")
+    notes += [f"{row.label}: {row.note}" for row in table.rows if row.note]
+    return [*notes, *([table.note.strip()] if table.note else [])]
+
+
+def as_csv(table: Table) -> str:
+    """One line a row; for each column mean, SD, interval, published mean and SD, difference."""
+    names = ("mean", "sd", "low", "high", "published", "published_sd", "difference")
+    heads = [f"{column.name}_{name}" for column in table.columns for name in names]
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(["row", *heads, "repeats", "seeds", "median_s", "data"])
+    for row in table.rows:
+        numbers = [n for column in table.columns for n in _numbers(row, column)]
+        seeds = " ".join(map(str, row.seeds))
+        data = SIMULATED if row.simulated else "real"
+        line = [*map(_number, [*numbers]), str(len(row.seeds)), seeds, _number(row.seconds), data]
+        writer.writerow([row.label, *line])
+    return buffer.getvalue()
+
+
+def as_tex(table: Table) -> str:
+    """A `tabular` for a paper, without any package."""
+    heads, *rows = cells_of(table)
+    lines = [" & ".join(_escaped(cell) for cell in line) + r" \\" for line in [heads, *rows]]
+    body = "\n".join([lines[0], r"\hline", *lines[1:]])
+    comments = "\n".join(f"% {line}" for note in notes_of(table) for line in note.splitlines())
+    columns = "l" + "r" * (len(heads) - 1)
+    return f"{comments}\n\\begin{{tabular}}{{{columns}}}\n{body}\n\\end{{tabular}}\n"
+
+
+def _text(row: TableRow, columns: Sequence[Column], published: dict[str, bool]) -> list[str]:
+    line = [f"{row.label} ({SIMULATED})" if row.simulated else row.label]
+    for column in columns:
+        figure = row.figures.get(column.name)
+        line.append(_estimate(figure, column.digits))
+        if published[column.name]:
+            line += _beside(figure, column.digits)
+    return [*line, str(len(row.seeds))]
+
+
+def _estimate(figure: Figure | None, digits: int) -> str:
+    """Mean ± SD [low, high]; a dash where nothing was measured."""
+    if figure is None or math.isnan(figure.mean):
+        return "–"
+    text = f"{figure.mean:.{digits}f}"
+    if math.isnan(figure.sd):
+        return text
+    low, high = figure.interval
+    return f"{text} ± {figure.sd:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
+
+
+def _beside(figure: Figure | None, digits: int) -> list[str]:
+    """Published mean ± SD, and how far ours is from it."""
+    if figure is None or figure.published is None:
+        return ["", ""]
+    mean, sd = figure.published
+    text = f"{mean:.{digits}f}" if math.isnan(sd) else f"{mean:.{digits}f} ± {sd:.{digits}f}"
+    return [text, "" if math.isnan(figure.mean) else f"{figure.difference:+.{digits}f}"]
+
+
+def _numbers(row: TableRow, column: Column) -> Iterator[float]:
+    figure = row.figures.get(column.name)
+    if figure is None:
+        yield from [math.nan] * 7
+        return
+    yield from (figure.mean, figure.sd, *figure.interval)
+    yield from figure.published or (math.nan, math.nan)
+    yield figure.difference
+
+
+def _number(value: float) -> str:
+    """Empty where nothing was measured."""
+    return "" if math.isnan(value) else f"{value:.6g}"
+
+
+def _spans(numbers: Sequence[int]) -> Iterator[str]:
+    """`0–9` of ten numbers in a row."""
+    start = numbers[0]
+    for number, following in zip(numbers, [*numbers[1:], None], strict=True):
+        if following != number + 1:
+            yield f"{start}" if start == number else f"{start}–{number}"
+            start = following or 0
+
+
+def _bar(cell: str) -> str:
+    return cell.replace("|", "\\|")
+
+
+def _escaped(cell: str) -> str:
+    return "".join(_TEX.get(letter, letter) for letter in cell)

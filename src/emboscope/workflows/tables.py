@@ -1,0 +1,212 @@
+"""A study as a file: tables of rows, each row a measurement that is repeated."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, field_validator
+
+from emboscope.errors import SettingsError
+from emboscope.settings import Settings, read_toml
+from emboscope.workflows.cells import CELLS
+
+_NAME = r"^[A-Za-z0-9_-]+$"  # names of files
+
+
+class Column(Settings):
+    """One number of a cell, and how it is shown."""
+
+    name: str
+    title: str = ""  # the name, without
+    unit: str = "%"  # numbers × 100; any other unit is shown as it is
+    digits: NonNegativeInt = 2
+
+    @property
+    def scale(self) -> float:
+        """What the number of a cell is multiplied by."""
+        return 100.0 if self.unit == "%" else 1.0
+
+    @property
+    def head(self) -> str:
+        """Title with unit."""
+        return f"{self.title or self.name.replace('_', ' ')}{self.unit and f', {self.unit}'}"
+
+
+class RowSettings(Settings):
+    """One row; all keys of the file that are not named here are parameters of its cell."""
+
+    label: str
+    published: dict[str, tuple[float, float] | tuple[float] | float] = Field(
+        default_factory=dict
+    )  # by column: mean, SD
+    repeats: PositiveInt | None = None
+    quick_repeats: NonNegativeInt | None = None
+    note: str = ""
+    parameters: dict[str, object] = Field(default_factory=dict)
+
+
+class TableSettings(Settings):
+    """One table of a study."""
+
+    name: str = Field(pattern=_NAME)
+    title: str = ""
+    note: str = ""
+    cell: str
+    columns: tuple[Column, ...] = Field(min_length=1)
+    repeats: PositiveInt = 10
+    quick_repeats: NonNegativeInt = 1  # 0: left out of a quick run
+    shared: dict[str, object] = Field(default_factory=dict)  # parameters of all rows
+    rows: tuple[RowSettings, ...] = Field(min_length=1)
+    published_source: str = ""
+    test_share: PositiveFloat | None = None  # n_test/n_train of folds, whose training parts overlap
+
+    @field_validator("columns", mode="before")
+    @classmethod
+    def _names_alone(cls, value: object) -> object:
+        """A column may be its name alone."""
+        if not isinstance(value, list):
+            return value
+        return [{"name": each} if isinstance(each, str) else each for each in value]
+
+    @field_validator("rows", mode="before")
+    @classmethod
+    def _parameters_apart(cls, value: object) -> object:
+        """Keys of a row that are not ours go to its cell."""
+        own = set(RowSettings.model_fields) - {"parameters"}
+        if not isinstance(value, list) or not all(isinstance(row, dict) for row in value):
+            return value
+        return [
+            {key: each for key, each in row.items() if key in own}
+            | {"parameters": {key: each for key, each in row.items() if key not in own}}
+            for row in value
+        ]
+
+    def repeats_of(self, row: RowSettings, quick: bool) -> int:
+        """How often a row is measured."""
+        if not quick:
+            return row.repeats or self.repeats
+        few = self.quick_repeats if row.quick_repeats is None else row.quick_repeats
+        return min(few, row.repeats or self.repeats)
+
+
+class StudySettings(Settings):
+    """What a study file holds."""
+
+    title: str
+    description: str = ""
+    tables: tuple[TableSettings, ...] = Field(min_length=1)
+
+
+@dataclass(frozen=True)
+class Task:
+    """One measurement: a row with a seed.
+
+    Attributes
+    ----------
+    table, row : str
+        Where it is shown.
+    cell : str
+        Name in `CELLS`.
+    settings : Settings
+        Parsed parameters, all of them.
+    seed : int
+    """
+
+    table: str
+    row: str
+    cell: str
+    settings: Settings
+    seed: int
+
+    @property
+    def key(self) -> str:
+        """Hash of all that the numbers depend on; tables share what is the same."""
+        content = [
+            self.cell, CELLS[self.cell].version, self.settings.model_dump(mode="json"), self.seed
+        ]  # fmt: skip
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study file that was read and checked.
+
+    Attributes
+    ----------
+    path : Path
+    settings : StudySettings
+    parameters : dict of (table, row) to Settings
+        Of each row, parsed by its cell.
+    """
+
+    path: Path
+    settings: StudySettings
+    parameters: Mapping[tuple[str, str], Settings]
+
+    @property
+    def results(self) -> Path:
+        """Folder of cells and tables."""
+        return self.path.parent / "results" / self.path.stem
+
+    def tasks(
+        self, table: TableSettings, row: RowSettings, quick: bool = False, seed: int = 0
+    ) -> list[Task]:
+        """The repeats of a row; repeat r has the seed `seed` + r."""
+        settings = self.parameters[table.name, row.label]
+        return [
+            Task(table.name, row.label, table.cell, settings, seed + repeat)
+            for repeat in range(table.repeats_of(row, quick))
+        ]
+
+
+def read_study(path: Path) -> Study:
+    """Read a study and check all of it, before anything runs.
+
+    Raises
+    ------
+    SettingsError
+        For an unknown cell or parameter, with the nearest known one; for a name that stands twice;
+        for a published figure of a column that the table lacks.
+    """
+    content = read_toml(path)
+    content["tables"] = _parsed_tables(content.get("tables"), path.name)
+    settings = StudySettings.parse(content, f"study '{path.name}'")
+    _check_once([table.name for table in settings.tables], f"study '{path.name}'", "table")
+    parameters = {}
+    for table in settings.tables:
+        where = f"study '{path.name}': {table.name}"
+        cell = CELLS[table.cell]
+        _check_once([row.label for row in table.rows], where, "row")
+        for row in table.rows:
+            _check_published(table, row, where)
+            values = {**table.shared, **row.parameters}
+            parameters[table.name, row.label] = cell.settings.parse(values, f"{where}: {row.label}")
+    return Study(path, settings, parameters)
+
+
+def _parsed_tables(tables: object, study: str) -> object:
+    """Each table by itself, so that a mistake in it is told with its name."""
+    if not isinstance(tables, list) or not all(isinstance(each, dict) for each in tables):
+        return tables
+    return [
+        TableSettings.parse(each, f"study '{study}': {each.get('name', f'table {number}')}")
+        for number, each in enumerate(tables, 1)
+    ]
+
+
+def _check_once(names: list[str], where: str, what: str) -> None:
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise SettingsError(f"{where}: two {what}s '{twice[0]}'; expected one. Rename one.")
+
+
+def _check_published(table: TableSettings, row: RowSettings, where: str) -> None:
+    names = [column.name for column in table.columns]
+    lost = [name for name in row.published if name not in names]
+    if lost:
+        raise SettingsError(
+            f"{where}: {row.label}: published '{lost[0]}' is no column; expected "
+            f"{', '.join(names)}. Add it to columns."
+        )

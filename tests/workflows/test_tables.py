@@ -1,0 +1,241 @@
+"""Studies: what is measured, what is found again, what is refused, and the tables of it."""
+
+import csv
+import json
+import math
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from scipy.stats import t as student
+from typer.testing import CliRunner
+
+from emboscope.cli.app import app
+from emboscope.errors import DataError, EmboscopeError, SettingsError
+from emboscope.settings import Settings
+from emboscope.workflows.cells import CELLS, Cell
+from emboscope.workflows.table_figures import collect
+from emboscope.workflows.table_files import as_csv, as_tex, cells_of, markdown
+from emboscope.workflows.table_runs import RunOptions, Workers, check_failures, run_study
+from emboscope.workflows.tables import read_study
+
+STUDY = """
+title = "Toys"
+[[tables]]
+name = "first"
+title = "First"
+cell = "toy"
+repeats = 3
+quick_repeats = 1
+columns = ["accuracy", { name = "spread_ms", unit = "ms", digits = 1 }]
+shared = { data = "digits" }
+published_source = "a paper"
+[[tables.rows]]
+label = "half"
+published = { accuracy = [49.0, 1.5] }
+[[tables.rows]]
+label = "more | 90 %"
+height = 0.9
+data = "hits"
+repeats = 2
+"""
+
+
+class ToySettings(Settings):
+    data: str = "digits"
+    height: float = 0.5
+
+
+class Toy:
+    """A cell that counts its calls, and fails or stops where it is told to."""
+
+    def __init__(self):
+        self.calls, self.error = [], None
+
+    def __call__(self, settings, seed, progress):
+        self.calls.append((settings.height, seed))
+        if self.error and (settings.height, seed) == self.error[0]:
+            raise self.error[1]
+        return {"accuracy": settings.height + 0.01 * seed, "spread_ms": 7.0, "empty": math.nan}
+
+
+@pytest.fixture
+def toy(monkeypatch):
+    cell = Toy()
+    monkeypatch.setitem(CELLS, "toy", Cell(ToySettings, cell))
+    return cell
+
+
+@pytest.fixture
+def study(tmp_path):
+    path = tmp_path / "toys.toml"
+    path.write_text(STUDY)
+    return path
+
+
+def stored(study):
+    return sorted(study.parent.glob("results/toys/*.json"))
+
+
+def test_every_cell_is_measured_once_and_first_repeats_come_first(toy, study):
+    result = run_study(study)
+    assert toy.calls == [(0.5, 0), (0.9, 0), (0.5, 1), (0.9, 1), (0.5, 2)]
+    assert (result.n_measured, result.n_stored) == (5, 0)
+    again = run_study(study)
+    assert len(toy.calls) == 5
+    assert (again.n_measured, again.n_stored) == (0, 5)
+    assert again.tables == result.tables
+
+
+def test_figures_are_mean_sd_interval_and_difference(toy, study):
+    figure = run_study(study).tables[0].rows[0].figures["accuracy"]
+    half = student.ppf(0.975, 2) / np.sqrt(3)  # the SD of 50, 51, 52 is 1
+    assert_allclose([figure.mean, figure.sd, figure.difference], [51, 1, 2])
+    assert_allclose(figure.interval, [51 - half, 51 + half])
+    assert figure.published == (49.0, 1.5)
+
+
+def test_folds_whose_training_parts_overlap_have_a_wider_interval(toy, study):
+    study.write_text(STUDY.replace("repeats = 3", "repeats = 3\ntest_share = 0.25"))
+    table = run_study(study).tables[0]
+    low, high = table.rows[0].figures["accuracy"].interval
+    half = student.ppf(0.975, 2) * np.sqrt(1 / 3 + 0.25)
+    assert_allclose((high - low) / 2, half)
+    assert table.method == "corrected resampled t"
+
+
+def test_units_but_percent_are_shown_as_they_are(toy, study):
+    figure = run_study(study).tables[0].rows[0].figures["spread_ms"]
+    assert (figure.mean, figure.sd) == (7.0, 0.0)
+
+
+def test_cell_files_tell_how_they_were_measured(toy, study):
+    run_study(study, RunOptions(threads=1))
+    content = json.loads(stored(study)[0].read_text())
+    assert content["parameters"].keys() == {"data", "height"}
+    assert content["threads"] == 1
+    assert {"emboscope", "numpy", "torch"} <= content["versions"].keys()
+    assert content["numbers"]["empty"] is None
+
+
+def test_what_differs_is_measured_again_and_nothing_else(toy, study):
+    run_study(study)
+    study.write_text(STUDY.replace("height = 0.9", "height = 0.8"))
+    assert run_study(study).n_measured == 2
+    CELLS["toy"] = Cell(ToySettings, toy, version=2)
+    assert run_study(study).n_measured == 5
+    assert run_study(study, RunOptions(force=True)).n_measured == 5
+
+
+def test_tables_share_cells(toy, study):
+    study.write_text(STUDY + STUDY.split("\n", 2)[2].replace('"first"', '"second"'))
+    result = run_study(study)
+    assert len(toy.calls) == 5
+    assert result.tables[0].rows == result.tables[1].rows
+    only = run_study(study, RunOptions(only=("second",)))
+    assert [table.name for table in only.tables] == ["second"]
+
+
+def test_quick_measures_less_and_leaves_the_tables_of_a_full_run(toy, study):
+    run_study(study)
+    full = (study.parent / "results/toys/tables.md").read_text()
+    quick = run_study(study, RunOptions(quick=True))
+    assert [row.seeds for row in quick.tables[0].rows] == [(0,), (0,)]
+    assert quick.n_measured == 0
+    assert (study.parent / "results/toys/tables.md").read_text() == full
+    assert (study.parent / "results/toys/quick/tables.md").is_file()
+
+
+def test_interrupted_study_keeps_what_is_done_and_goes_on(toy, study):
+    toy.error = ((0.5, 1), KeyboardInterrupt())
+    shown = CliRunner().invoke(app, ["run", str(study), "-q"])
+    assert shown.exit_code == 130
+    assert "Repeat the same command to go on" in shown.stderr
+    assert len(stored(study)) == 2
+    toy.error = None
+    assert run_study(study).n_measured == 3
+
+
+def test_cell_that_fails_is_named_and_does_not_stop_the_others(toy, study):
+    toy.error = ((0.9, 0), DataError("images: none; expected some. Fetch them first."))
+    shown = CliRunner().invoke(app, ["run", str(study), "-q"])
+    assert shown.exit_code == 1
+    assert "1 cells failed" in shown.stderr
+    assert "row 'more | 90 %', seed 0: images: none" in shown.stderr
+    assert len(stored(study)) == 4
+    assert "Not complete: more | 90 %." in shown.stdout
+    toy.error = ((0.9, 0), ZeroDivisionError("by zero"))
+    with pytest.raises(EmboscopeError, match="ZeroDivisionError: by zero"):
+        check_failures(run_study(study))
+
+
+def test_infinite_number_is_a_failure(toy, study, monkeypatch):
+    monkeypatch.setitem(
+        CELLS, "toy", Cell(ToySettings, lambda *_: {"accuracy": math.inf, "spread_ms": 0.0})
+    )
+    assert "'accuracy' is infinite" in run_study(study).failures[0].error
+
+
+def test_markdown_says_what_is_simulated_published_and_how_sure(toy, study):
+    run_study(study, RunOptions(threads=1))
+    text = markdown(read_study(study), collect(read_study(study)), "emboscope run x")
+    assert "| half | 51.00 ± 1.00 [48.52, 53.48] | 49.00 ± 1.50 | +2.00 |" in text
+    assert "| more \\| 90 % (simulated) | 90.50 ± 0.71" in text
+    assert "Seeds 0–2; threads 1; " in text
+    assert "Published: a paper." in text
+
+
+def test_one_repeat_has_no_interval(toy, study):
+    table = run_study(study, RunOptions(quick=True)).tables[0]
+    assert cells_of(table)[1] == ["half", "50.00", "49.00 ± 1.50", "+1.00", "7.0", "1"]
+
+
+def test_csv_and_latex_hold_the_same_figures(toy, study):
+    table = run_study(study).tables[0]
+    rows = list(csv.DictReader(as_csv(table).splitlines()))
+    assert float(rows[0]["accuracy_mean"]) == pytest.approx(51)
+    assert (rows[0]["seeds"], rows[1]["data"], rows[1]["accuracy_published"]) == (
+        "0 1 2", "simulated", ""
+    )  # fmt: skip
+    assert r"half & 51.00 $\pm$ 1.00 [48.52, 53.48] & 49.00 $\pm$ 1.50 & +2.00" in as_tex(table)
+    assert r"90 \%" in as_tex(table)
+
+
+def test_json_holds_every_figure(toy, study):
+    shown = CliRunner().invoke(app, ["run", str(study), "--json"])
+    content = json.loads(shown.stdout)
+    assert content["tables"][0]["rows"][0]["figures"]["accuracy"]["mean"] == pytest.approx(51)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "text"),
+    [
+        ("height = 0.9", "hieght = 0.9", "first: more .*hieght: unknown.*'height'"),
+        ("height = 0.9", 'height = "tall"', "first: more .*height: 'tall'"),
+        ('cell = "toy"', 'cell = "toi"', "cell 'toi': unknown; .*Did you mean 'toy'"),
+        ("quick_repeats = 1", "quick_repeat = 1", "quick_repeat: unknown.*'quick_repeats'"),
+        ('label = "more | 90 %"', 'label = "half"', "two rows 'half'; expected one"),
+        ("{ accuracy = [", "{ acuracy = [", "published 'acuracy' is no column; expected accuracy"),
+    ],
+)
+def test_mistakes_in_the_file_are_refused_before_anything_runs(toy, study, old, new, text):
+    study.write_text(STUDY.replace(old, new))
+    with pytest.raises(SettingsError, match=text):
+        run_study(study)
+    assert toy.calls == []
+
+
+def test_column_that_no_cell_gives_is_refused_after_the_first_cell(toy, study):
+    study.write_text(STUDY.replace('["accuracy"', '["acuracy"').replace("{ accuracy", "{ acuracy"))
+    with pytest.raises(SettingsError, match="column 'acuracy' is no number of the cell 'toy'"):
+        run_study(study)
+    assert len(toy.calls) == 1
+
+
+def test_impossible_options_are_refused(toy, study):
+    with pytest.raises(SettingsError, match="--only third: no such table; expected first"):
+        run_study(study, RunOptions(only=("third",)))
+    with pytest.raises(SettingsError, match="--jobs 4: with 64 threads each on .* cores"):
+        run_study(study, RunOptions(threads=64), workers=Workers(jobs=4))
+    with pytest.raises(SettingsError, match="no scheduler"):
+        run_study(study, workers=Workers(backend="dask"))
