@@ -207,6 +207,20 @@ def test_json_holds_every_figure(toy, study):
     assert content["tables"][0]["rows"][0]["figures"]["accuracy"]["mean"] == pytest.approx(51)
 
 
+@pytest.mark.filterwarnings("ignore")  # of the cluster, as it closes
+def test_dask_cluster_measures_the_same(toy, study):
+    distributed = pytest.importorskip("distributed")
+    here = run_study(study, RunOptions(threads=1))
+    with distributed.LocalCluster(
+        n_workers=1, threads_per_worker=2, processes=False, dashboard_address=None
+    ) as cluster:
+        workers = Workers(backend="dask", scheduler=cluster.scheduler_address)
+        there = run_study(study, RunOptions(force=True), workers=workers)
+    assert there.n_measured == 5
+    for one, other in zip(here.tables[0].rows, there.tables[0].rows, strict=True):
+        assert (one.seeds, one.figures) == (other.seeds, other.figures)
+
+
 @pytest.mark.parametrize(
     ("old", "new", "text"),
     [

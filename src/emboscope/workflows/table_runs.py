@@ -110,6 +110,7 @@ def run_study(
     ]
     by_name = {table.name: table for table in chosen}
     failures = []
+    progress("measuring cells", 0, len(lacking))
     for done, (task, outcome) in enumerate(_measure_all(lacking, threads, workers, progress), 1):
         if isinstance(outcome, str):
             failures.append(Failure(task.table, task.row, task.seed, outcome))
