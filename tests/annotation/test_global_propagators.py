@@ -86,12 +86,21 @@ def test_spreading_equals_its_dense_form(n, k, seed):
     points = rng.integers(0, 9, (n, 2)).astype(float)
     y = np.full(n, -1)
     y[:2] = [0, 1]
-    model = Spreading(k, 0.9, 60, "map").fit(points, y)
+    model = Spreading(k, 0.9, 60, "map", "equal").fit(points, y)
     with np.errstate(invalid="ignore"):
         dense = twin.spread(points, y, k, 0.9, 60)
     reached = model.transduction_ >= 0
     reached[:2] = False  # given labels are certain
     assert_allclose(model.label_distributions_[reached], dense[reached], atol=1e-9)
+
+
+def test_equal_priors_let_a_rare_class_reach_farther():
+    points = np.arange(12.0)[:, None] * [1, 0]
+    y = np.full(12, -1)
+    y[[0, 1, 2, 11]] = [0, 0, 0, 1]
+    given = Spreading(2, graph="map").fit(points, y).transduction_
+    equal = Spreading(2, graph="map", priors="equal").fit(points, y).transduction_
+    assert (equal == 1).sum() > (given == 1).sum()
 
 
 def test_blending_is_the_mean_of_map_and_latent_space(rng):
@@ -167,6 +176,8 @@ def test_refuses_what_cannot_be_spread(rng):
         Spreading(alpha=1).fit(points, y)
     with pytest.raises(SettingsError, match="graph is 'mean'"):
         Spreading(graph="mean").fit(points, y)
+    with pytest.raises(SettingsError, match="priors is 'flat'"):
+        Spreading(priors="flat").fit(points, y)
     with pytest.raises(SettingsError, match="iterations is 0"):
         Spreading(iterations=0).fit(points, y)
     with pytest.raises(DataError, match="no features"):

@@ -22,11 +22,11 @@ GRAPHS = ("map", "checked", "latent", "blended")
 
 
 class Spreading(Propagator):
-    """Label spreading on a graph of nearest neighbors [1]_, with balanced classes.
+    """Label spreading on a graph of nearest neighbors [1]_.
 
     `F ← α S F + (1 − α) Y` with `S = D^(−1/2) W D^(−1/2)`, where W joins each sample with its k
-    nearest ones, and the column of each class in Y sums to 1. Rows of F, made to sum to 1, are the
-    soft labels. It labels all that a path leads to; `margins_` tells which of it to trust.
+    nearest ones, and Y is 1 at the given labels. Rows of F, made to sum to 1, are the soft
+    labels. It labels all that a path leads to; `margins_` tells which of it to trust.
 
     Parameters
     ----------
@@ -41,6 +41,9 @@ class Spreading(Propagator):
         the 20 nearest in the latent space too. "latent": neighbors in the latent space. "blended":
         the mean of the distributions on map and latent space, which survives a bad map; without
         `features` in `fit` it is the map alone.
+    priors : {"given", "equal"}
+        "given": classes weigh as often as they are given. "equal": each class weighs the same in
+        all, which finds more of the rare ones and labels more samples wrongly.
 
     References
     ----------
@@ -54,11 +57,13 @@ class Spreading(Propagator):
         alpha: float = 0.9,
         iterations: int = 60,
         graph: Literal["blended", "latent", "map", "checked"] = "blended",
+        priors: Literal["given", "equal"] = "given",
     ) -> None:
         self.k = k
         self.alpha = alpha
         self.iterations = iterations
         self.graph = graph
+        self.priors = priors
 
     def _propagate(self, problem: Problem) -> Spread:
         self._check(problem)
@@ -88,7 +93,8 @@ class Spreading(Propagator):
         problem.border.refuse_crossing(neighbors)
         steps = self.alpha * _normalized(neighbors, weights)
         given = np.nan_to_num(certain(problem.codes, problem.n_classes))
-        given /= given.sum(axis=0)
+        if self.priors == "equal":
+            given /= given.sum(axis=0)
         soft = given.copy()
         for _ in range(self.iterations):
             soft = steps @ soft + (1 - self.alpha) * given
@@ -107,6 +113,11 @@ class Spreading(Propagator):
             raise SettingsError(
                 f"spreading: graph is '{self.graph}'; expected {', '.join(GRAPHS)}. Leave it out "
                 "for 'blended'."
+            )
+        if self.priors not in {"given", "equal"}:
+            raise SettingsError(
+                f"spreading: priors is '{self.priors}'; expected 'given' or 'equal'. Leave it out "
+                "for 'given'."
             )
         if self.graph in {"latent", "checked"} and problem.features is None:
             raise DataError(

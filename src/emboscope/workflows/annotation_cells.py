@@ -14,7 +14,8 @@ from emboscope.annotation.quality import local_quality
 from emboscope.annotation.selection import coverage_rule, labeled_silhouette
 from emboscope.progress import Progress, silent
 from emboscope.registry import Registry
-from emboscope.workflows.prepared import Images, Prepared, PrepareSettings, prepare
+from emboscope.workflows.cells import register
+from emboscope.workflows.prepared import N_FOLDS, Images, Prepared, PrepareSettings, prepare
 
 Scale = Literal["absolute", "max"]
 
@@ -30,6 +31,7 @@ class LabelSettings(PrepareSettings):
     scale: Scale = "absolute"
     order: str = "class"  # of Std-KNN, as published
     graph: str = "blended"  # of spreading
+    priors: str = "given"  # of spreading
     map: Literal["best", "middle", "worst", "all"] = "best"
     equal_coverage: bool = False  # keep the most certain, as many as LQ-KNN labels
 
@@ -99,7 +101,7 @@ CHOICES["coverage"] = covering
 
 def label(settings: LabelSettings, seed: int, progress: Progress = silent) -> Labeled:
     """Draw labels, choose the map by them, and let them spread."""
-    prepared = prepare(PrepareSettings.parse(_part(settings)), progress)
+    prepared = prepare(_part(settings, seed), progress)
     given = np.full(len(prepared.features), -1)
     asked = CHOICES[settings.choose](prepared, settings.labeled, seed)
     given[asked] = prepared.source.expert[asked]
@@ -148,9 +150,10 @@ def propagation(settings: LabelSettings, seed: int, progress: Progress = silent)
     }
 
 
-def _part(settings: LabelSettings) -> dict:
-    """What of the settings concerns features and maps."""
-    return {name: getattr(settings, name) for name in PrepareSettings.model_fields}
+def _part(settings: LabelSettings, seed: int) -> PrepareSettings:
+    """What of the settings concerns features and maps; repeats go through the folds."""
+    values = {name: getattr(settings, name) for name in PrepareSettings.model_fields}
+    return PrepareSettings.parse({**values, "fold": (settings.fold + seed) % N_FOLDS})
 
 
 def _chosen(scores: list[float], which: str) -> list[int]:
@@ -196,3 +199,6 @@ def _most_certain(model: Propagator | MapAverage, given: np.ndarray, n_kept: int
     labels = given.copy()
     labels[order[:n_kept]] = model.transduction_[order[:n_kept]]
     return labels
+
+
+register("propagation", LabelSettings, propagation)

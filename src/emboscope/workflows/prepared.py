@@ -1,5 +1,6 @@
 """Images, features and maps on which a study of annotation stands; made once, then read."""
 
+import functools
 import hashlib
 import json
 import os
@@ -10,15 +11,18 @@ from pathlib import Path
 import numpy as np
 from pydantic import NonNegativeInt
 from sklearn.datasets import load_digits
+from sklearn.preprocessing import StandardScaler
 
 from emboscope.annotation.autoencoder import AutoEncoderSettings, encode, train_autoencoder
 from emboscope.annotation.maps import MAP_GRIDS, PROJECTIONS
 from emboscope.datasets import load_dataset
 from emboscope.datasets.fetch import cache_folder
-from emboscope.datasets.hits import HitsSettings, simulated_hits
+from emboscope.datasets.hits import SFREQ, HitsSettings, simulated_hits
+from emboscope.errors import SettingsError
 from emboscope.evaluation.protocol import folds
 from emboscope.progress import Progress, silent
 from emboscope.registry import Registry
+from emboscope.representations.hits_features import hits_features
 from emboscope.settings import Settings
 
 FORMAT_VERSION = 1
@@ -30,6 +34,7 @@ class PrepareSettings(Settings):
 
     data: str = "mnist"
     fold: NonNegativeInt = 0  # of the patients, where the data has patients
+    features: str = "autoencoder"
     autoencoder: AutoEncoderSettings = AutoEncoderSettings()
     grid: str = "small"
     projection: str = "tsne"
@@ -50,6 +55,8 @@ class Images:
         Shares of the raters, where there are several.
     expert : ndarray of int64, shape (n_samples,)
         What an expert says when asked: the majority of the raters, else the truth.
+    measures : ndarray, shape (n_samples, n_measures), or None
+        Features by hand, where the data has some.
     """
 
     images: np.ndarray
@@ -59,6 +66,7 @@ class Images:
     expert: np.ndarray
     test_images: np.ndarray
     test_y: np.ndarray
+    measures: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -112,6 +120,7 @@ def hits_images(fold: int, progress: Progress = silent) -> Images:
         hits.expert[train],
         images[part.test],
         hits.y[part.test],
+        hits_features(hits.segments[train], SFREQ),
     )
 
 
@@ -120,17 +129,50 @@ IMAGE_SETS["digits"] = digit_images
 IMAGE_SETS["hits"] = hits_images
 
 
+@functools.lru_cache(maxsize=1)
+def load_images(data: str, fold: int, progress: Progress = silent) -> Images:
+    """Images by name; the last ones are kept, because cells of a study ask again and again."""
+    return IMAGE_SETS[data](fold, progress)
+
+
+def learned_codes(source: Images, settings: PrepareSettings, progress: Progress) -> np.ndarray:
+    """Codes of the auto-encoder, (n_samples, latent)."""
+    return encode(train_autoencoder(source.images, settings.autoencoder, progress), source.images)
+
+
+def pixels(source: Images, _settings: PrepareSettings, _: Progress) -> np.ndarray:
+    """The images themselves, one row each."""
+    return source.images.reshape(len(source.images), -1)
+
+
+def standard_measures(source: Images, settings: PrepareSettings, _: Progress) -> np.ndarray:
+    """Features by hand, each of mean 0 and SD 1, cut at ± 5."""
+    if source.measures is None:
+        raise SettingsError(
+            f"features 'measures': '{settings.data}' has none; expected Doppler data. "
+            "Leave features out."
+        )
+    return np.clip(StandardScaler().fit_transform(source.measures), -5, 5)
+
+
+FEATURE_SETS: Registry[Callable[[Images, PrepareSettings, Progress], np.ndarray]] = Registry(
+    "features"
+)
+FEATURE_SETS["autoencoder"] = learned_codes
+FEATURE_SETS["pixels"] = pixels
+FEATURE_SETS["measures"] = standard_measures
+
+
 def prepare(settings: PrepareSettings, progress: Progress = silent) -> Prepared:
     """Features and maps of the part to annotate; kept in the cache folder by content hash.
 
     Neither the auto-encoder nor a map sees the part to test on, nor any label.
     """
-    source = IMAGE_SETS[settings.data](settings.fold, progress)
+    source = load_images(settings.data, settings.fold, progress)
     path = cache_folder() / f"annotation-{_key(settings, source.images)}.npz"
     if path.is_file():
         return _read(path, source)
-    model = train_autoencoder(source.images, settings.autoencoder, progress)
-    features = encode(model, source.images)
+    features = FEATURE_SETS[settings.features](source, settings, progress).astype(np.float32)
     maps = PROJECTIONS[settings.projection](features, MAP_GRIDS[settings.grid], progress)
     _keep(path, {"features": features, "maps": np.stack(maps)})
     return _read(path, source)
@@ -140,7 +182,7 @@ def _key(settings: PrepareSettings, images: np.ndarray) -> str:
     """Hash of all that the content depends on."""
     digest = hashlib.sha256(np.ascontiguousarray(images).data)
     grid = [each.model_dump(mode="json") for each in MAP_GRIDS[settings.grid]]
-    content = [FORMAT_VERSION, settings.model_dump(mode="json"), grid]
+    content = [FORMAT_VERSION, settings.model_dump(mode="json", exclude={"data", "fold"}), grid]
     digest.update(json.dumps(content, sort_keys=True).encode())
     return digest.hexdigest()[:16]
 
