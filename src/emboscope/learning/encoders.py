@@ -1,4 +1,4 @@
-"""Encoders: one view in, a vector of features out. The published ones; ours are in `compact`."""
+"""Encoders: one view in, a vector of features out. Others stand in `compact` and `small`."""
 
 import math
 from itertools import pairwise
@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from emboscope.learning.architecture import Encoder, NetworkSettings, projection_head
 from emboscope.learning.compact import Cnn1dCompact, Cnn2dCompact
+from emboscope.learning.small import Cnn2dSmall
 from emboscope.registry import Registry
 
 _RELEASED_MOMENTUM = 0.99  # the Keras convention in PyTorch: statistics of the last batch
@@ -135,3 +136,4 @@ ENCODERS["cnn2d"] = Cnn2d
 ENCODERS["cnn1d_transformer"] = Cnn1dTransformer
 ENCODERS["cnn2d_compact"] = Cnn2dCompact
 ENCODERS["cnn1d_compact"] = Cnn1dCompact
+ENCODERS["cnn2d_small"] = Cnn2dSmall

@@ -17,6 +17,7 @@ from emboscope.learning.checkpoint import load_weights, save_weights, write_atom
 from emboscope.learning.front_end import TorchFrontEnd
 from emboscope.learning.loop import Rows, Task, TrainSettings, fit_network, read_members
 from emboscope.learning.models import EncoderClassifier, build_network, views_of
+from emboscope.learning.targets import Targets, read_targets
 from emboscope.progress import Progress, silent
 from emboscope.representations.front_end import FrontEnd
 
@@ -46,7 +47,7 @@ class SignalClassifier(ClassifierMixin, BaseEstimator):
     network_ : nn.Module
         Takes the dict of view tensors, gives logits or log-probabilities (batch, class).
     classes_ : ndarray of int
-        The classes of `y`, in order.
+        The classes of `y`, in order; of distributions, the columns that have some mass.
     shapes_ : dict
         Shape of one sample by view.
     history_ : list of dict
@@ -88,6 +89,8 @@ class SignalClassifier(ClassifierMixin, BaseEstimator):
         validation: np.ndarray | None = None,
         checkpoint: Path | None = None,
         progress: Progress = silent,
+        *,
+        sample_weight: np.ndarray | None = None,
     ) -> Self:
         """Train on the labelled rows.
 
@@ -96,32 +99,41 @@ class SignalClassifier(ClassifierMixin, BaseEstimator):
         views : dict of ndarray
             waveform (n_samples, n_channels, n_times), spectrogram (n_samples, n_channels, n_freqs,
             n_frames); those that the model reads.
-        y : ndarray of int, shape (n_samples,)
-            −1 is unlabelled and left out.
+        y : ndarray of int, shape (n_samples,), or of float, shape (n_samples, n_classes)
+            Classes, −1 unlabelled; or distributions, rows of sum 1, a NaN row unlabelled.
+            Unlabelled rows are left out; a validating row counts by its likeliest class.
         groups : ndarray, shape (n_samples,), optional
             Patients or recordings: 15 % of the rows, of whole groups, then validate.
         validation : ndarray of int, optional
             The rows that validate, where they are chosen already.
         checkpoint : Path, optional
             Folder in which each epoch is kept, and from which training goes on.
+        sample_weight : ndarray, shape (n_samples,), optional
+            How much each training row counts, beside the others.
+
+        Raises
+        ------
+        DataError
+            If views, labels or weights cannot be used, or there is one class only.
         """
-        views, y = self._views(views), np.asarray(y)
-        train, validating = _parts(y, groups, validation, self.random_state)
-        self.classes_ = np.unique(y[train])
+        views = self._views(views)
+        targets = read_targets(y, sample_weight, len(next(iter(views.values()))))
+        train, validating = _parts(targets.hard, groups, validation, self.random_state)
+        self.classes_ = targets.classes_of(train)
         if len(self.classes_) < 2:
             raise DataError(
                 f"labels: {len(self.classes_)} class in the training part; expected at least 2. "
                 "Label more rows."
             )
-        validating = validating[np.isin(y[validating], self.classes_)]
+        validating = validating[np.isin(targets.hard[validating], self.classes_)]
         self.shapes_ = {name: view.shape[1:] for name, view in views.items()}
         self._build()
         names, twin = views_of(self.network_), self._twin()
-        codes = np.searchsorted(self.classes_, y)
+        judged = Targets(targets.hard, None, None)
         task = Task(
             self.network_,
-            _rows(views, codes, train, names if twin is None else ("waveform",)),
-            _rows(views, codes, validating, names),
+            _rows(views, targets, train, self.classes_, names if twin is None else ("waveform",)),
+            _rows(views, judged, validating, self.classes_, names),
             len(self.classes_),
             twin,
             self.random_state,
@@ -264,11 +276,20 @@ def _tensors(views: dict[str, np.ndarray], names: tuple[str, ...]) -> dict[str, 
 
 
 def _rows(
-    views: dict[str, np.ndarray], codes: np.ndarray, rows: np.ndarray, names: tuple[str, ...]
+    views: dict[str, np.ndarray],
+    targets: Targets,
+    rows: np.ndarray,
+    classes: np.ndarray,
+    names: tuple[str, ...],
 ) -> Rows:
     """Tensors of some rows."""
     tensors = _tensors({name: view[rows] for name, view in views.items()}, names)
-    return Rows(tensors, torch.from_numpy(codes[rows].astype(np.int64)))
+    weight = targets.weights_of(rows)
+    return Rows(
+        tensors,
+        torch.from_numpy(targets.of(rows, classes)),
+        None if weight is None else torch.from_numpy(weight),
+    )
 
 
 def _standardize(network: Network, views: dict[str, np.ndarray], rows: np.ndarray) -> None:

@@ -1,7 +1,8 @@
-"""The one training loop: AdamW with a one-cycle rate, resumable at each epoch, bit by bit."""
+"""The one training loop: resumable at each epoch, bit by bit."""
 
 import hashlib
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -21,6 +22,7 @@ from emboscope.learning.front_end import TorchFrontEnd
 from emboscope.learning.fusion import LateFusion
 from emboscope.learning.losses import LOSSES, balanced_weights
 from emboscope.progress import Progress, silent
+from emboscope.registry import Registry
 from emboscope.settings import Settings
 
 _FIRST_RATE = 1 / 25  # of the peak rate
@@ -37,8 +39,10 @@ class TrainSettings(Settings):
     batch: PositiveInt = Field(default=128, ge=2)
     learning_rate: PositiveFloat | None = None  # peak; None: what suits the encoder
     weight_decay: NonNegativeFloat = 0.05
+    optimizer: Literal["adamw", "adamax"] = "adamw"
+    schedule: Literal["one_cycle", "constant"] = "one_cycle"  # of the rate
     warmup_share: float = Field(default=0.2, gt=0, lt=1)  # of all steps
-    loss: Literal["ce", "gce"] = "ce"
+    loss: Literal["ce", "gce", "jsd"] = "ce"
     class_weights: bool = False  # n/(K·n_c), for classes of unequal number
     augment: tuple[Literal["flip_sign", "reverse_time"], ...] = ("flip_sign", "reverse_time")
     mixup: NonNegativeFloat = 0.2  # both parameters of the Beta law of the mixture; 0: none
@@ -46,13 +50,29 @@ class TrainSettings(Settings):
 
 @dataclass(frozen=True)
 class Rows:
-    """Views and classes of the rows that train, or that validate."""
+    """Views and targets of the rows that train, or that validate.
+
+    Attributes
+    ----------
+    views : dict of Tensor
+    y : Tensor
+        Classes (n_samples,), or, of rows that train, distributions (n_samples, n_classes).
+    weight : Tensor, shape (n_samples,), optional
+        Of each row that trains, with a mean of 1.
+    """
 
     views: Views
     y: Tensor
+    weight: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.y)
+
+    def batch(self, rows: Tensor, device: torch.device) -> "Rows":
+        """Some of the rows, on a device."""
+        views = {name: view[rows].to(device) for name, view in self.views.items()}
+        weight = None if self.weight is None else self.weight[rows].to(device)
+        return Rows(views, self.y[rows].to(device), weight)
 
 
 @dataclass(frozen=True)
@@ -102,7 +122,7 @@ def fit_network(
         If the checkpoint belongs to other settings or data.
     """
     fabric = Fabric(accelerator=device, devices=1)
-    optimizer = torch.optim.AdamW(
+    optimizer = OPTIMIZERS[settings.optimizer](
         _groups(task.network, settings), weight_decay=settings.weight_decay
     )
     fingerprint = _fingerprint(task, settings)
@@ -153,6 +173,19 @@ def rate(step: int, n_steps: int, warmup_share: float) -> float:
     return low + (1 - low) * (1 + math.cos(math.pi * part)) / 2
 
 
+def constant(step: int, n_steps: int, warmup_share: float) -> float:
+    """The peak learning rate at every step."""
+    return 1.0
+
+
+SCHEDULES: Registry[Callable[[int, int, float], float]] = Registry("schedule")
+SCHEDULES["one_cycle"] = rate
+SCHEDULES["constant"] = constant
+OPTIMIZERS: Registry[Callable[..., torch.optim.Optimizer]] = Registry("optimizer")
+OPTIMIZERS["adamw"] = torch.optim.AdamW
+OPTIMIZERS["adamax"] = torch.optim.Adamax
+
+
 def _train_epoch(
     fabric: Fabric,
     network: Network,
@@ -163,6 +196,7 @@ def _train_epoch(
 ) -> float:
     """One pass over the training part; its mean loss."""
     network.train()
+    schedule = SCHEDULES[settings.schedule]
     weights = _class_weights(task, settings)
     weights = None if weights is None else weights.to(fabric.device)
     total = 0.0
@@ -172,11 +206,8 @@ def _train_epoch(
         for number, rows in enumerate(batches):
             step, n_steps = epoch * len(batches) + number, settings.epochs * len(batches)
             for group in optimizer.param_groups:
-                group["lr"] = group["peak"] * rate(step, n_steps, settings.warmup_share)
-            views = {name: view[rows].to(fabric.device) for name, view in task.train.views.items()}
-            loss = _loss(
-                network, task, settings, views, task.train.y[rows].to(fabric.device), weights
-            )
+                group["lr"] = group["peak"] * schedule(step, n_steps, settings.warmup_share)
+            loss = _loss(network, task, settings, task.train.batch(rows, fabric.device), weights)
             optimizer.zero_grad()
             fabric.backward(loss)
             optimizer.step()
@@ -190,14 +221,10 @@ def _train_epoch(
 
 
 def _loss(
-    network: Network,
-    task: Task,
-    settings: TrainSettings,
-    views: Views,
-    y: Tensor,
-    weights: Tensor | None,
+    network: Network, task: Task, settings: TrainSettings, batch: Rows, weights: Tensor | None
 ) -> Tensor:
     """Sum of the members' losses on augmented, mixed rows."""
+    views, y, of_row = batch.views, batch.y, batch.weight
     if task.front_end is not None:
         waveform = views["waveform"]
         for name in settings.augment:
@@ -213,9 +240,10 @@ def _loss(
     criterion = LOSSES[settings.loss]
     total = torch.zeros((), device=y.device)
     for logits in network.member_logits(views):
-        total = total + share * criterion(logits, y, weights)
+        total = total + share * criterion(logits, y, weights, of_row)
         if share < 1:
-            total = total + (1 - share) * criterion(logits, y[partner], weights)
+            other = None if of_row is None else of_row[partner]
+            total = total + (1 - share) * criterion(logits, y[partner], weights, other)
     return total
 
 
@@ -264,7 +292,8 @@ def _fingerprint(task: Task, settings: TrainSettings) -> str:
     if task.front_end is not None:
         digest.update(task.front_end.front_end.model_dump_json().encode())
     for rows in (task.train, task.validation):
-        for values in (*rows.views.values(), rows.y):
+        weight = () if rows.weight is None else (rows.weight,)
+        for values in (*rows.views.values(), rows.y, *weight):
             digest.update(str(tuple(values.shape)).encode())
             digest.update(values.contiguous().numpy().data)
     return digest.hexdigest()
