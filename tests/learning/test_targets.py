@@ -147,3 +147,10 @@ def test_weights_that_cannot_be_are_refused(rng):
             trained(views, y, sample_weight=weight)
     with pytest.raises(DataError, match="sample_weight: 0 in all training rows"):
         trained(views, y, sample_weight=np.zeros(64))
+
+
+def test_no_validating_rows_means_that_all_train_and_nothing_is_measured(rng):
+    views, y = toy(rng)
+    model = trained(views, y, validation=np.empty(0, int))
+    assert np.isnan(model.history_[0]["validation_mcc"])
+    assert not np.array_equal(model.predict_proba(views), trained(views, y).predict_proba(views))

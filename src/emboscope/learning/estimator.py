@@ -105,7 +105,8 @@ class SignalClassifier(ClassifierMixin, BaseEstimator):
         groups : ndarray, shape (n_samples,), optional
             Patients or recordings: 15 % of the rows, of whole groups, then validate.
         validation : ndarray of int, optional
-            The rows that validate, where they are chosen already.
+            The rows that validate, where they are chosen already; empty: all rows train, nothing
+            is measured meanwhile, and the weights of a late fusion stay equal.
         checkpoint : Path, optional
             Folder in which each epoch is kept, and from which training goes on.
         sample_weight : ndarray, shape (n_samples,), optional

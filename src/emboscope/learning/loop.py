@@ -142,7 +142,7 @@ def fit_network(
             state = Progressed(epoch + 1, fingerprint, history)
             save_checkpoint(checkpoint, task.network, optimizer.optimizer, state)
         progress("training", epoch + 1, settings.epochs)
-    if isinstance(task.network, LateFusion):
+    if isinstance(task.network, LateFusion) and len(task.validation):
         task.network.fit_weights(
             read_members(task.network, task.validation.views), task.validation.y
         )
@@ -248,7 +248,9 @@ def _loss(
 
 
 def _validate(network: Network, task: Task) -> dict[str, float]:
-    """Loss and MCC of the validation part, with equal weights of the members."""
+    """Loss and MCC of the validation part, with equal weights of the members; NaN without one."""
+    if not len(task.validation):
+        return {"validation_loss": math.nan, "validation_mcc": math.nan}
     log_p = read_members(network, task.validation.views).log_softmax(2).logsumexp(1)
     log_p = log_p.log_softmax(1)  # (n_samples, class)
     y = task.validation.y
