@@ -5,7 +5,14 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from emboscope.datasets import DATASETS, OwnFile, load_dataset
-from emboscope.datasets.hits import CLASSES, HitsSettings, cut_hits, dataset_of, simulated_hits
+from emboscope.datasets.hits import (
+    CLASSES,
+    HitsSettings,
+    cut_hits,
+    dataset_of,
+    held_patients,
+    simulated_hits,
+)
 from emboscope.datasets.public import export_tcd, tcd_recordings
 from emboscope.errors import DataError, SettingsError
 from emboscope.signal.readers import read_recording
@@ -196,7 +203,40 @@ def test_npz_without_labels_says_what_it_holds(tmp_path):
 
 
 def test_registry_names_what_is_there():
-    assert {"esr", "hits", "mnist", "tcd_dwl"} <= set(DATASETS)
+    assert {"esr", "hits", "mnist", "mnist15k", "tcd_dwl"} <= set(DATASETS)
+
+
+def test_test_patients_are_fixed_and_four_of_each_center():
+    held = held_patients(HitsSettings())
+    assert len(set(held)) == 12
+    assert np.bincount(held % 3).tolist() == [4, 4, 4]
+    assert_array_equal(held, held_patients(HitsSettings(threshold_db=4)))
+
+
+def test_test_part_is_told_by_row(tmp_path, monkeypatch):
+    monkeypatch.setenv("EMBOSCOPE_CACHE", str(tmp_path))
+    hits = simulated_hits(SMALL)
+    assert_array_equal(dataset_of(hits, test_groups=np.array([1])).is_test, hits.groups == 1)
+    assert not dataset_of(hits).is_test.any()
+
+
+def test_digits_of_the_papers_are_the_first_ones_cropped(tmp_path, monkeypatch):
+    """Images whose only ink is one pixel, of value 255, at (4, 23): a corner of the crop."""
+    images = np.zeros((15_010, 28, 28), np.uint8)
+    images[:, 4, 23] = 255
+    labels = np.arange(15_010) % 10
+    np.savez(
+        tmp_path / "x.npz",
+        x_train=images, y_train=labels, x_test=images[:20], y_test=labels[:20],
+    )  # fmt: skip
+    monkeypatch.setattr("emboscope.datasets.public.find", lambda *_: [tmp_path / "x.npz"])
+    data = load_dataset("mnist15k")
+    view = data.views["spectrogram"]
+    assert view.shape == (15_020, 1, 20, 20)
+    assert (view[:, 0, 0, 19] == 1).all()
+    assert view.sum() == len(view)
+    assert_array_equal(data.y, np.concatenate([labels[:15_000], labels[:20]]))
+    assert data.is_test.sum() == 20
 
 
 def test_hits_of_another_rate_are_refused():

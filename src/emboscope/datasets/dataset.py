@@ -34,6 +34,8 @@ class Dataset:
         Rows of sum 1; NaN rows are unlabelled.
     strata : ndarray, shape (n,), optional
         A finer class, for balanced splits.
+    test_groups : ndarray, optional
+        The groups of a fixed test part, where the data set has one.
     """
 
     name: str
@@ -46,6 +48,13 @@ class Dataset:
     group_kind: str
     soft_labels: np.ndarray | None = None
     strata: np.ndarray | None = None
+    test_groups: np.ndarray | None = None
+
+    @property
+    def is_test(self) -> np.ndarray:
+        """Whether each row belongs to the fixed test part, shape (n,); all False without one."""
+        groups = () if self.test_groups is None else self.test_groups
+        return np.isin(self.groups, groups)
 
 
 Loader = Callable[[Progress], Dataset]

@@ -19,12 +19,13 @@ from emboscope.progress import Progress, silent
 from emboscope.representations.front_end import FrontEnd
 from emboscope.representations.views import SpectrogramSettings, WaveformSettings
 from emboscope.settings import Settings
-from emboscope.simulation.patient import SIMULATOR_VERSION
+from emboscope.simulation.patient import N_CENTERS, SIMULATOR_VERSION
 from emboscope.simulation.recording import SimulatedRecording, SimulationSettings, simulate
 
 SFREQ = 4385.0
 CLASSES = ("artifact", "gaseous", "solid")
 FORMAT_VERSION = 1
+_TEST_SHARE = 12 / 51  # of the patients of each center
 
 
 class HitsSettings(Settings):
@@ -147,6 +148,19 @@ def simulated_hits(settings: HitsSettings, progress: Progress = silent) -> Hits:
     return hits
 
 
+def held_patients(settings: HitsSettings) -> np.ndarray:
+    """The patients of the fixed test part, ascending: 12 of 51, as many of each center.
+
+    Drawn by the seed of the simulation alone, so that the segments stay what they are.
+    """
+    rng = np.random.default_rng([settings.simulation.seed, settings.simulation.n_patients])
+    held = []
+    for center in range(N_CENTERS):
+        patients = np.arange(center, settings.simulation.n_patients, N_CENTERS)
+        held.append(rng.choice(patients, round(_TEST_SHARE * len(patients)), replace=False))
+    return np.sort(np.concatenate(held))
+
+
 def _key(settings: HitsSettings) -> str:
     """Hash of all that the content depends on."""
     content = [FORMAT_VERSION, SIMULATOR_VERSION, settings.model_dump(mode="json")]
@@ -163,7 +177,7 @@ def _keep(path: Path, hits: Hits) -> None:
     aside.replace(path)
 
 
-def dataset_of(hits: Hits, name: str = "hits") -> Dataset:
+def dataset_of(hits: Hits, name: str = "hits", test_groups: np.ndarray | None = None) -> Dataset:
     """Hits as a data set: both views, true classes, soft labels of the raters, patients."""
     chain = front_end()
     return Dataset(
@@ -176,12 +190,14 @@ def dataset_of(hits: Hits, name: str = "hits") -> Dataset:
         front_end=chain,
         group_kind="patient",
         soft_labels=hits.soft_labels,
+        test_groups=test_groups,
     )
 
 
 def load_hits(progress: Progress = silent) -> Dataset:
-    """HITS of 51 simulated patients of three centers."""
-    return dataset_of(simulated_hits(HitsSettings(), progress))
+    """HITS of 51 simulated patients of three centers; 12 of them are the fixed test part."""
+    settings = HitsSettings()
+    return dataset_of(simulated_hits(settings, progress), test_groups=held_patients(settings))
 
 
 DATASETS["hits"] = load_hits
