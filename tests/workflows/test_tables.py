@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -205,6 +206,40 @@ def test_json_holds_every_figure(toy, study):
     shown = CliRunner().invoke(app, ["run", str(study), "--json"])
     content = json.loads(shown.stdout)
     assert content["tables"][0]["rows"][0]["figures"]["accuracy"]["mean"] == pytest.approx(51)
+
+
+REAL = """
+title = "Digits"
+[[tables]]
+name = "digits"
+cell = "propagation"
+repeats = 2
+columns = ["accuracy", "coverage"]
+shared = { data = "digits", projection = "pca", autoencoder = { epochs = 0 } }
+[[tables.rows]]
+label = "LQ-KNN"
+[[tables.rows]]
+label = "Std-KNN"
+method = "std_knn"
+"""
+
+
+@pytest.mark.slow
+def test_several_processes_measure_the_same_as_one(tmp_path, monkeypatch):
+    monkeypatch.setenv("EMBOSCOPE_CACHE", str(tmp_path / "cache"))
+    path = tmp_path / "real.toml"
+    path.write_text(REAL)
+    one = run_study(path, RunOptions(threads=1))
+    several = run_study(path, RunOptions(threads=1, force=True), workers=Workers(jobs=2))
+    assert several.n_measured == 4
+    for row, other in zip(one.tables[0].rows, several.tables[0].rows, strict=True):
+        assert row.figures == other.figures
+
+
+@pytest.mark.parametrize("name", list(CELLS))
+def test_every_cell_is_documented(name):
+    page = Path(__file__).parents[2] / "docs" / "tables.md"
+    assert f"| `{name}` |" in page.read_text(encoding="utf-8")
 
 
 @pytest.mark.filterwarnings("ignore")  # of the cluster, as it closes
