@@ -36,7 +36,7 @@ class Cnn2dSmall(Encoder):
     """
 
     view = "spectrogram"
-    learning_rate = 1e-2
+    learning_rate = 5e-3
 
     def __init__(self, shape: tuple[int, ...], settings: NetworkSettings | None = None) -> None:
         super().__init__(shape, settings)
