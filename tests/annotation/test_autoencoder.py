@@ -22,9 +22,12 @@ def n_parameters(module):
     [
         ((1, 20, 20), 131_839, 90_704, (64, 3, 3)),
         ((1, 28, 28), 160_959, 105_040, (64, 4, 4)),
+        ((1, 64, 48), 272_063, 170_960, (64, 4, 3)),
     ],
 )
-def test_published_sizes_have_the_published_parameter_counts(shape, total, encoder, folded):
+def test_published_sizes_have_the_published_parameter_counts_and_hits_those_of_the_rule(
+    shape, total, encoder, folded
+):
     model = ConvAutoEncoder(shape)
     assert (n_parameters(model), n_parameters(model.encoder)) == (total, encoder)
     assert model.folded == folded

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import typer
 
+from emboscope.annotation.features import FEATURES
 from emboscope.annotation.maps import PROJECTIONS
 from emboscope.annotation.propagators import PROPAGATORS
 from emboscope.cli.app import app
@@ -31,6 +32,7 @@ def test_every_command_is_documented(name):
         CLASSICAL,
         DATASETS,
         DETECTORS,
+        FEATURES,
         LOSSES,
         MODELS,
         PROJECTIONS,
