@@ -34,7 +34,7 @@ class ClusteringSettings(FeatureSettings):
 class VariationalSettings(FeatureSettings):
     """The variational auto-encoder."""
 
-    kl_weight: NonNegativeFloat = 1.0  # β; 1 is the evidence lower bound
+    kl_weight: NonNegativeFloat = 0.3  # β; 1 is the evidence lower bound, less spreads codes more
 
 
 class ContrastiveSettings(FeatureSettings):
