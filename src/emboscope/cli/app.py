@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from emboscope.cli import models, recordings, report, scan, tables, tools
+from emboscope.cli import annotation, models, recordings, report, scan, tables, tools
 
 app = typer.Typer(
     name="emboscope",
@@ -20,6 +20,8 @@ COMMANDS = (
     scan.scan,
     recordings.score,
     report.report,
+    annotation.ingest,
+    annotation.labels,
     models.train,
     models.evaluate,
     models.compress,

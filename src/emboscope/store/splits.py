@@ -15,7 +15,7 @@ TRAIN, TEST = "train", "test"
 def draw_test(
     new: Sequence[str], old: Mapping[str, str], share: float, seed: int
 ) -> tuple[str, ...]:
-    """So many of the new subjects that `share` of all is the test part.
+    """So many of the new subjects that `share` of all is the test part; one is left to learn from.
 
     Old subjects stay where they are. The order in which the new ones are given does not matter.
 
@@ -37,12 +37,14 @@ def draw_test(
     Raises
     ------
     SettingsError
-        If the share is no share, or leaves nobody to learn from.
+        If the share is none.
     """
     if not 0 <= share < 1:
         raise SettingsError(f"--test-share {share:g}: expected 0 to below 1.")
     wanted = round(share * (len(new) + len(old))) - list(old.values()).count(TEST)
-    count = min(max(wanted, 0), len(new))
+    count = min(max(wanted, 0), len(new) - (TRAIN not in old.values()))
+    if count <= 0:
+        return ()
     order = np.random.default_rng(seed).permutation(len(new))
     return tuple(sorted(np.array(sorted(new), str)[order[:count]].tolist()))
 
