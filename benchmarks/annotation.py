@@ -3,9 +3,9 @@
     python benchmarks/annotation.py [N ...]        15000 70000 1000000 by default
 
 Features are simulated: ten classes of three elongated clusters in 32 dimensions. The map is that of
-the two directions in which the cluster centers differ most, plus a share of the features' noise, so
-that it keeps neighborhoods as an embedding does; 10 % of the labels are given. Seconds include the
-search for neighbors. LabelSpreading has the same neighbors (k = 10) on the same map.
+the two directions in which clusters extend most, with the clusters laid out apart, so that it keeps
+about as many neighborhoods as an embedding does at every size; 10 % of the labels are given.
+Seconds include the search for neighbors. LabelSpreading has the same neighbors on the same map.
 """
 
 import json
@@ -28,8 +28,7 @@ def blobs(n_samples, seed=0):
     centers = 6 * rng.standard_normal((30, 32))
     spread = 0.3 + rng.random((30, 32))
     inner = rng.standard_normal((n_samples, 32), dtype=np.float32)
-    # most of a cluster lies along two of its directions, which the map shows
-    inner[:, 2:] *= 0.1
+    inner[:, 2:] *= 0.2 / np.sqrt(n_samples / 30)  # a fifth of the spacing along the two that show
     features = (centers[cluster] + spread[cluster] * inner).astype(np.float32)
     places = 4 * np.stack([np.arange(30) % 6, np.arange(30) // 6], axis=1)
     points = places[cluster] + (spread[cluster][:, :2] * inner[:, :2])
