@@ -4,7 +4,12 @@ from numpy.testing import assert_allclose
 from sklearn.cluster import KMeans
 
 from emboscope.annotation.figures import annotation_figures
-from emboscope.annotation.selection import choose_map, coverage_rule, labeled_silhouette
+from emboscope.annotation.selection import (
+    MapChoice,
+    choose_map,
+    coverage_rule,
+    labeled_silhouette,
+)
 from emboscope.errors import DataError
 
 POINTS = np.array([[16.0, 18], [12, 6], [20, 19], [21, 28], [23, 38]])
@@ -36,6 +41,20 @@ def test_the_map_that_separates_the_labels_is_chosen_and_the_first_of_equals(rng
     choice = choose_map([mixed, apart, apart], y, apart)
     assert (choice.index, choice.criterion) == (1, "silhouette")
     assert choice.scores[1] == choice.scores[2] > choice.scores[0]
+
+
+@pytest.mark.parametrize(
+    ("scores", "best", "middle", "worst"),
+    [
+        ([0.1, 0.4, 0.2], 1, 2, 0),
+        ([0.3, 0.1, 0.4, 0.2], 2, 0, 1),
+        ([0.5, 0.5], 0, 1, 0),
+        ([2], 0, 0, 0),
+    ],
+)
+def test_worst_and_middle_of_the_maps_are_told(scores, best, middle, worst):
+    choice = MapChoice(int(np.argmax(scores)), np.array(scores), "silhouette")
+    assert (choice.index, choice.middle, choice.worst) == (best, middle, worst)
 
 
 def test_without_a_silhouette_the_map_that_keeps_neighbors_is_chosen(rng):

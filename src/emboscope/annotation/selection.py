@@ -13,11 +13,30 @@ from emboscope.errors import DataError
 
 @dataclass(frozen=True)
 class MapChoice:
-    """The chosen map, and the score of each."""
+    """The chosen map, the score of each, and two others that studies compare it with.
+
+    Attributes
+    ----------
+    index : int
+        The map of the best score; of equal ones the first.
+    scores : ndarray, shape (n_maps,)
+    criterion : str
+        `silhouette` or `local_quality`: what the scores are.
+    """
 
     index: int
-    scores: np.ndarray  # shape (n_maps,)
-    criterion: str  # "silhouette" or "local_quality"
+    scores: np.ndarray
+    criterion: str
+
+    @property
+    def worst(self) -> int:
+        """The map of the lowest score; of equal ones the first."""
+        return int(np.argmin(self.scores))
+
+    @property
+    def middle(self) -> int:
+        """The map at place n_maps // 2, from 0, of the ascending scores; equal ones in order."""
+        return int(np.argsort(self.scores, kind="stable")[len(self.scores) // 2])
 
 
 def labeled_silhouette(points: np.ndarray, y: np.ndarray) -> float:
