@@ -176,6 +176,17 @@ def test_a_missing_file_is_refused(tmp_path, name):
         FORMATS[name].read(tmp_path / "none", LABELS)
 
 
+def test_json_of_another_order_of_classes_is_read_as_it_says(tmp_path):
+    content = {
+        "format_version": 1,
+        "classes": ["solid", "artifact", "gaseous"],
+        "labels": [{"sample_id": 1, "probabilities": [0.7, 0.1, 0.2]}],
+    }
+    (tmp_path / "labels.json").write_text(json.dumps(content))
+    (row,) = FORMATS["json"].read(tmp_path / "labels.json", LABELS)
+    assert row.probabilities == (0.1, 0.2, 0.7)
+
+
 def annotation(choice, who, **more):
     value = {"choices": [choice]}
     result = {"from_name": "c", "to_name": "s", "type": "choices", "value": value}

@@ -59,6 +59,12 @@ def test_several_persons_are_averaged_and_a_tie_is_no_class():
     assert np.isnan(labels.soft[2]).all()
 
 
+def test_the_source_of_several_persons_is_that_of_the_last_word():
+    events = [said(1, "ann", SOLID), said(1, "bob", SOLID, "lasso"), said(1, "ann", SOLID)]
+    assert folded(*events[:2]).source[0] == "lasso"
+    assert folded(*events).source[0] == "expert"
+
+
 def test_votes_keep_persons_apart():
     events = [said(1, "bob", SOLID), said(1, "ann", GASEOUS), said(2, "ann", UNSURE)]
     names, table = votes([*events, said(3, "ann", SOLID, "model")], IDS, 3)

@@ -10,6 +10,7 @@ from numpy.testing import assert_array_equal
 
 from emboscope.errors import DataError, SettingsError
 from emboscope.store import LabelEvent, Study
+from emboscope.store.splits import draw_test
 from store.studies import add, event, info
 
 
@@ -92,6 +93,13 @@ def test_splits_do_not_depend_on_the_order_of_the_subjects(tmp_path):
         with Study.create(tmp_path / name) as made:
             drawn.append(made.assign_splits(subjects, share=0.4, seed=3))
     assert drawn[0] == drawn[1]
+    assert draw_test("abcdef", {}, 0.4, 3) == draw_test("fedcba", {}, 0.4, 3)
+
+
+def test_somebody_is_left_to_learn_from():
+    assert draw_test(["a"], {}, 0.9, 0) == ()
+    assert len(draw_test("abcd", {}, 0.99, 0)) == 3
+    assert draw_test(["a"], {"b": "train"}, 0.5, 0) == ("a",)
 
 
 def test_chosen_test_subjects_must_be_new_and_there(study):

@@ -232,6 +232,7 @@ def key_in_study(folder):
 def test_an_option_that_cannot_be_is_refused(recordings, tmp_path, options, error, text):
     with pytest.raises(error, match=text):
         ingest(tmp_path / "study", [recordings], options(tmp_path))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_wrong_recording_or_folder_is_refused_before_anything_is_made(recordings, tmp_path):

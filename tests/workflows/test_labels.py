@@ -96,6 +96,12 @@ def test_hdf5_names_pictures_that_are_there(folder, tmp_path):
     assert picture[0, -1, 0] == picture[..., 0].max() > picture[-1, 0, 0]
 
 
+def test_nothing_goes_out_without_pictures(folder, tmp_path):
+    done = run(folder, "export", tmp_path / "labels.h5", "--annotator", "eve")
+    assert "0 labels of 0 samples exported" in done.output
+    assert not (tmp_path / "labels.pictures").exists()
+
+
 def test_the_log_is_read_and_the_last_batch_taken_back_and_brought_again(folder):
     assert [entry["batch"] for entry in as_json(folder, "log", "--last", 2)["log"]] == [
         "two",
@@ -120,6 +126,33 @@ def test_a_named_batch_is_taken_back_by_whoever_said_it(folder):
         undo_labels(folder, "nine", None)
 
 
+def test_agreement_of_two_on_what_both_labeled(folder):
+    """Four samples, one disputed: 3 of 4 agree; chance of 1/2·1/4 + 1/2·1/2 + 0·1/4 = 3/8."""
+    artifact, gaseous, solid = np.eye(3).tolist()
+    first, second = (artifact, artifact, gaseous, gaseous), (artifact, solid, gaseous, gaseous)
+    with Study.open(folder) as study:
+        study.undo("one", "ann")
+        study.undo("two", "ann")
+        for who, words in (("bob", first), ("eve", second)):
+            study.append([
+                LabelEvent(sample, who, "expert", tuple(word))
+                for sample, word in enumerate(words, start=1)
+            ])
+    found = as_json(folder, "agreement")
+    assert found["annotators"] == ["bob", "eve"]
+    assert (found["samples"], found["disputed"], found["kappa_samples"]) == (4, 1, 4)
+    assert found["pairs"][0]["kappa"] == pytest.approx((3 / 4 - 3 / 8) / (1 - 3 / 8))
+    assert found["specific"] == pytest.approx({"artifact": 2 / 3, "gaseous": 1.0, "solid": 0.0})
+    assert sum(found["consensus"].values()) in {3, 4}  # two raters cannot settle the disputed one
+    assert "Consensus (Dawid and Skene)" in run(folder, "agreement").output
+
+
+def test_agreement_needs_two(folder):
+    done = run(folder, "agreement")
+    assert done.exit_code == 3
+    assert "no sample with the labels of two annotators" in " ".join(done.output.split())
+
+
 def test_people_read_sentences(folder, tmp_path):
     done = run(folder, "export", tmp_path / "a.csv")
     assert "3 labels of 3 samples exported" in done.output
@@ -131,7 +164,11 @@ def test_people_read_sentences(folder, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "code", "text"),
     [
-        (["frobnicate"], 2, "action 'frobnicate': unknown; expected import, export, log, undo"),
+        (
+            ["frobnicate"],
+            2,
+            "action 'frobnicate': unknown; expected import, export, log, undo, agreement",
+        ),
         (["exprot", "a.csv"], 2, "Did you mean 'export'?"),
         (["import"], 2, "labels: no file; expected STUDY import FILE or export FILE"),
         (["import", "none.csv"], 3, "labels 'none.csv': No such file or directory"),

@@ -110,6 +110,7 @@ def _print_ingested(result: "IngestResult") -> None:
     typer.echo(
         f"{result.study}: {result.samples} samples of {result.subjects} patients, "
         f"{result.test_subjects} of them kept for the test."
+        + (" Nothing was written." if result.dry_run else "")
     )
 
 
@@ -125,6 +126,7 @@ class LabelRequest:
     batch: str | None
     last: int
     dry_run: bool
+    seed: int
     as_json: bool
 
     def named_file(self) -> Path:
@@ -160,6 +162,7 @@ def labels(
     batch: Annotated[str | None, typer.Option(help="Undo this batch, not the last.")] = None,
     last: Annotated[int, typer.Option(help="Entries of the log.", min=1)] = 20,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check only; write nothing.")] = False,
+    seed: Seed = 0,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
@@ -167,7 +170,9 @@ def labels(
 
     Example: emboscope labels study export labels.csv
     """
-    request = LabelRequest(study, file, form, annotator, merged, batch, last, dry_run, as_json)
+    request = LabelRequest(
+        study, file, form, annotator, merged, batch, last, dry_run, seed, as_json
+    )
     ACTIONS[action](request)
 
 
@@ -215,6 +220,39 @@ def _log(request: LabelRequest) -> None:
     )  # fmt: skip
 
 
+def _agreement(request: LabelRequest) -> None:
+    from emboscope.workflows.agreement import study_agreement
+
+    found = study_agreement(request.study, request.seed)
+    if request.as_json:
+        print_json(asdict(found))
+        return
+    low, high = found.alpha_interval
+    print_table(
+        f"{len(found.annotators)} annotators, {found.samples} samples with two labels or more",
+        ["annotators", "samples", "measure", "value"],
+        [
+            ["all", str(found.samples), "Krippendorff α", _figure(found.alpha)],
+            ["all", str(found.kappa_samples), "Fleiss κ", _figure(found.kappa)],
+            *([" and ".join(pair.annotators), str(pair.samples), "Cohen κ", _figure(pair.kappa)]
+              for pair in found.pairs),
+            *(["all", str(found.samples), f"specific agreement, {name}", _figure(value)]
+              for name, value in found.specific.items()),
+        ],
+    )  # fmt: skip
+    words = ", ".join(f"{name} {n}" for name, n in found.consensus.items())
+    skill = ", ".join(f"{name} {_figure(value)}" for name, value in found.reliability.items())
+    typer.echo(
+        f"95 % interval of α over patients: {_figure(low)} to {_figure(high)}. "
+        f"Disputed: {found.disputed}.\n"
+        f"Consensus (Dawid and Skene): {words}. How often each says the same: {skill}."
+    )
+
+
+def _figure(value: float) -> str:
+    return "–" if value != value else f"{value:.3f}"
+
+
 def _print_count(count: "LabelCount", what: str, request: LabelRequest) -> None:
     """How many, by label and annotator."""
     if request.as_json:
@@ -234,3 +272,4 @@ ACTIONS["import"] = _import
 ACTIONS["export"] = _export
 ACTIONS["log"] = _log
 ACTIONS["undo"] = _undo
+ACTIONS["agreement"] = _agreement

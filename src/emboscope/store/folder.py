@@ -93,5 +93,5 @@ def check_tables(path: Path, url: str) -> None:
     if url == local_url(path) and not (path / TABLES).is_file():
         raise DataError(
             f"study '{path}': {TABLES} is missing; expected it beside {FILE}. "
-            "Restore it from a copy."
+            "Restore it from a copy; where the tables are on a server set EMBOSCOPE_STORE_URL."
         )

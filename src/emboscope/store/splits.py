@@ -39,14 +39,19 @@ def draw_test(
     SettingsError
         If the share is none.
     """
-    if not 0 <= share < 1:
-        raise SettingsError(f"--test-share {share:g}: expected 0 to below 1.")
+    check_share(share)
     wanted = round(share * (len(new) + len(old))) - list(old.values()).count(TEST)
     count = min(max(wanted, 0), len(new) - (TRAIN not in old.values()))
     if count <= 0:
         return ()
     order = np.random.default_rng(seed).permutation(len(new))
     return tuple(sorted(np.array(sorted(new), str)[order[:count]].tolist()))
+
+
+def check_share(share: float) -> None:
+    """SettingsError unless a share leaves somebody to learn from."""
+    if not 0 <= share < 1:
+        raise SettingsError(f"--test-share {share:g}: expected 0 to below 1.")
 
 
 def read_splits(connection: Connection) -> dict[str, str]:

@@ -3,7 +3,7 @@
 import hashlib
 import hmac
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,7 @@ from emboscope.progress import Progress, silent
 from emboscope.signal.privacy import load_key, pseudonym
 from emboscope.store.folder import check_new, is_study
 from emboscope.store.recordings import RecordingInfo
-from emboscope.store.splits import TEST
+from emboscope.store.splits import TEST, check_share
 from emboscope.store.study import Study
 from emboscope.workflows.files import versions
 from emboscope.workflows.ingest_recording import Arrival, check_copy, ingest_recording
@@ -69,13 +69,14 @@ class IngestRow:
 
 @dataclass(frozen=True)
 class IngestResult:
-    """A row a recording, and the state of the study."""
+    """A row a recording, and the state of the study; whether nothing was written."""
 
     study: str
     rows: tuple[IngestRow, ...]
     subjects: int
     test_subjects: int
     samples: int
+    dry_run: bool = False
 
 
 def scan_options(
@@ -106,10 +107,12 @@ def ingest(
     SettingsError
         If an option cannot be.
     """
+    check_share(options.test_share)
     paths = expand(recordings)
+    subjects = [_look(path, options) for path in paths]
     if not is_study(study):
         check_new(study)
-    subjects = [_look(path, options) for path in paths]
+        _check_chosen(options, subjects)
     key = study_key(study, options)
     arrivals = [_arrival(*each, key) for each in zip(paths, subjects, strict=True)]
     if options.dry_run:
@@ -119,6 +122,16 @@ def ingest(
         opened.bind_key(_key_check(key))
         rows = tuple(_ingest_all(opened, arrivals, key, options, progress))
         return _result(opened, rows)
+
+
+def _check_chosen(options: IngestOptions, subjects: Sequence[str]) -> None:
+    """In a new study the chosen test subjects are named as in the recordings."""
+    for each in options.test_subjects or ():
+        if each not in subjects:
+            raise SettingsError(
+                f"--test-subjects: {each} is no subject of the recordings; expected some of "
+                f"{', '.join(sorted(set(subjects)))}."
+            )
 
 
 def study_key(study: Path, options: IngestOptions) -> bytes:
@@ -251,7 +264,7 @@ def _settings(options: IngestOptions) -> dict[str, object]:
 def _plan(study: Path, arrivals: Sequence[Arrival]) -> IngestResult:
     """What would be done; nothing is written."""
     if not is_study(study):
-        return IngestResult(str(study), tuple(map(_planned, arrivals)), 0, 0, 0)
+        return IngestResult(str(study), tuple(map(_planned, arrivals)), 0, 0, 0, True)
     with Study.open(study) as opened:
         known = {info.sha256: info for info in opened.recordings()}
         rows = [
@@ -260,7 +273,7 @@ def _plan(study: Path, arrivals: Sequence[Arrival]) -> IngestResult:
             else _planned(arrival)
             for arrival in arrivals
         ]
-        return _result(opened, tuple(rows))
+        return replace(_result(opened, tuple(rows)), dry_run=True)
 
 
 def _planned(arrival: Arrival) -> IngestRow:

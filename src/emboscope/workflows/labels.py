@@ -120,7 +120,7 @@ def export_labels(
             rows = rows_of(opened.log(), samples, classes, annotator)
         if not dry_run:
             form.write(file, rows, classes)
-        if not dry_run and form is FORMATS["hits_hdf5"]:
+        if rows and not dry_run and form is FORMATS["hits_hdf5"]:
             _write_pictures(opened, file, rows)
     said = [(row.sample_id or 0, row.label, row.annotator) for row in rows]
     return _count(said, file, _name_of(form), "", dry_run)
