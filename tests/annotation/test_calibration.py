@@ -58,6 +58,13 @@ def test_any_propagator_can_be_held_out(islands, name):
     assert np.isnan(held.distributions[~reached]).all()
 
 
+def test_a_class_that_is_hidden_whole_leaves_its_column_empty(islands):
+    islands.y[0] = 2  # the only one of its class, among the 4
+    held = hold_out_labels(islands, LQKNN(3))
+    assert held.classes.tolist() == [2, 4, 7]
+    assert_array_equal(held.distributions[held.samples == 0], [[0, 1, 0]])
+
+
 def test_only_marked_labels_are_hidden(islands):
     judged = np.zeros(80, bool)
     judged[[0, 2, 4, 41, 42, 44]] = True  # 41 has no label

@@ -40,6 +40,16 @@ def test_a_region_that_has_a_label_is_not_asked_again(islands):
     assert sorted(island[asked.samples]) == [1, 2]
 
 
+@pytest.mark.parametrize(("far", "first"), [(60, 1), (600, 2)])
+def test_large_and_far_regions_are_asked_first(islands, far, first):
+    """Beside a labeled island stand one of 30 at distance 60 and one of 20, there or far off."""
+    points, island = islands
+    points[island == 2] *= [1, far / 60]
+    y = np.where(np.arange(100) == 7, 0, -1)
+    asked = next_queries(situation(points, y), 1, QueueSettings(regions=0.3))
+    assert island[asked.samples] == first
+
+
 def test_batches_ask_what_one_batch_asks(islands):
     points, _ = islands
     y = np.full(100, -1)
@@ -67,12 +77,15 @@ def test_doubt_is_read_from_the_soft_labels_that_are_given(rng):
     y[[0, 39]] = [0, 1]
     soft = np.tile([1.0, 0.0], (40, 1))
     soft[12], soft[30] = [0.5, 0.5], [0.6, 0.4]
-    settings = QueueSettings(regions=0.1, apart=3)
+    settings = QueueSettings(regions=0.1, apart=4)
     asked = next_queries(situation(points, y, distributions=soft), 2, settings)
     assert asked.samples.tolist() == [12, 30]
     assert asked.reasons == ("uncertain",) * 2
+    soft[14] = [0.55, 0.45]  # more doubtful than 30, but beside 12
+    asked = next_queries(situation(points, y, distributions=soft), 2, settings)
+    assert asked.samples.tolist() == [12, 30]
     quality = np.ones(40)
-    quality[12] = 0.2  # a label there would not travel
+    quality[[12, 14]] = 0.2  # a label there would not travel
     asked = next_queries(
         situation(points, y, distributions=soft, local_quality=quality), 1, settings
     )
@@ -132,6 +145,7 @@ def test_the_advice_follows_error_and_gain():
     assert "as high as 8.0%" in going.sentence
     assert "the last batch changed 2.0%" in going.sentence
     assert stopping_advice(likely, [0.3, 0.01, 0.0]).enough
+    assert not stopping_advice(likely, [0.3, 0.02, 0.0]).enough
     map_ = stopping_advice(poor, [0.0, 0.0])
     assert map_.enough
     assert "raise the threshold, or choose another map" in map_.sentence

@@ -93,7 +93,6 @@ def next_queries(
     if n < 1:
         raise SettingsError(f"queries: {n}; expected at least 1. 10 to 20 are a batch.")
     open_ = situation.open
-    n = min(n, int(open_.sum()))
     asked = _uncovered(situation, open_, settings, random_state)[:n]
     reasons = ["coverage"] * len(asked)
     if len(asked) < n and (np.asarray(situation.y) >= 0).any():
@@ -129,8 +128,8 @@ def _far_and_large(centers: np.ndarray, sizes: np.ndarray, covered: np.ndarray) 
     """Regions without a label: each next one has the largest size times distance to the chosen."""
     done, order = covered.copy(), []
     if not covered.any():
-        order.append(int(sizes.argmax()))
-        done[order] = True
+        order.append(0)  # the coverage rule lists the largest first
+        done[0] = True
     distance = cdist(centers, centers[done]).min(axis=1)
     while not done.all():
         index = int(np.where(done, -1.0, sizes * distance).argmax())
