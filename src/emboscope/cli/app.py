@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from emboscope.cli import annotation, models, recordings, report, scan, tables, tools
+from emboscope.cli import annotation, labeling, models, recordings, report, scan, tables, tools
 
 app = typer.Typer(
     name="emboscope",
@@ -21,6 +21,8 @@ COMMANDS = (
     recordings.score,
     report.report,
     annotation.ingest,
+    labeling.map,
+    labeling.propagate,
     annotation.labels,
     models.train,
     models.evaluate,

@@ -1,0 +1,110 @@
+"""From a few labels of a study to many: the map, what may be expected, the new labels, and back."""
+
+import json
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from emboscope.cli.app import app
+from emboscope.errors import DataError, SettingsError
+from emboscope.simulation.recording import SimulationSettings
+from emboscope.store import LabelEvent, Study
+from emboscope.workflows.ingest import IngestOptions, ingest
+from emboscope.workflows.map_study import MapStudySettings, map_study
+from emboscope.workflows.propagate_study import PropagateSettings, propagate_study
+from emboscope.workflows.simulate import simulate_folder
+
+SETTINGS = {"n_patients": 4, "minutes": 2, "seed": 4, "rate_factor": 60}
+PCA = MapStudySettings(projection="pca", grid="one")
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    """Four simulated patients, one of them for the test; every other sample is labeled."""
+    folder = tmp_path_factory.mktemp("spread")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("EMBOSCOPE_STORE_URL", raising=False)
+        simulated = SimulationSettings(**SETTINGS, indication="surgical_valve")
+        simulate_folder(folder / "recordings", simulated)
+        options = IngestOptions(key=folder / "key", test_share=0.25)
+        ingest(folder / "study", [folder / "recordings"], options)
+        with Study.open(folder / "study") as opened:
+            samples = opened.samples()
+            strong = samples.measures["hbr_db"] > np.median(samples.measures["hbr_db"])
+            shares = [(0.0, 1.0, 0.0) if each else (1.0, 0.0, 0.0) for each in strong]
+            opened.append([
+                LabelEvent(int(samples.ids[row]), "ann", "expert", shares[row], batch="by hand")
+                for row in range(0, len(samples.ids), 2)
+            ])
+        yield folder / "study"
+
+
+def labels(study):
+    with Study.open(study) as opened:
+        return opened.samples(), opened.labels()
+
+
+def test_without_a_map_nothing_spreads(study):
+    with pytest.raises(DataError, match="no map. Run: emboscope map"):
+        propagate_study(study, PropagateSettings())
+
+
+def test_the_map_says_what_it_is_worth_and_draws_it(study):
+    result = map_study(study, PCA)
+    assert [finding.name for finding in result.findings] == [
+        "cluster structure", "local structures", "space covered",
+    ]  # fmt: skip
+    assert {path.name for path in (study / "reports").iterdir()} == {
+        "map-labels.png", "map-quality.png", "map-patients.png", "maps.png",
+    }  # fmt: skip
+    samples, _ = labels(study)
+    assert result.samples == (samples.splits == "train").sum() < len(samples.ids)
+
+
+def test_labels_spread_to_training_patients_alone_and_go_back(study):
+    map_study(study, PCA)
+    samples, before = labels(study)
+    looked = propagate_study(study, PropagateSettings(method="minimax_forest"), dry_run=True)
+    assert np.array_equal(labels(study)[1].y, before.y)
+    done = propagate_study(study, PropagateSettings(method="minimax_forest"))
+    assert (looked.new, looked.batch) == (done.new, "")
+    _, after = labels(study)
+    by_hand = before.source == "expert"
+    assert np.array_equal(after.y[by_hand], before.y[by_hand])
+    spread = after.source == "propagated"
+    assert spread.sum() == done.new > 0
+    assert set(samples.splits[spread]) == {"train"}
+    undone = CliRunner().invoke(app, ["labels", str(study), "undo"])
+    assert undone.exit_code == 0
+    assert np.array_equal(labels(study)[1].y, before.y)
+
+
+def test_a_second_propagation_replaces_the_first(study):
+    map_study(study, PCA)
+    propagate_study(study, PropagateSettings(method="minimax_forest"))
+    result = propagate_study(study, PropagateSettings(method="std_knn", k=1))
+    _, after = labels(study)
+    assert (after.source == "propagated").sum() == result.new
+    for _ in range(2):
+        CliRunner().invoke(app, ["labels", str(study), "undo"])
+
+
+def test_the_commands_print_one_json_object(study):
+    drawn = CliRunner().invoke(
+        app, ["map", str(study), "--projection", "pca", "--grid", "one", "--json"]
+    )
+    assert json.loads(drawn.stdout)["criterion"] == "silhouette"
+    spread = CliRunner().invoke(
+        app, ["propagate", str(study), "--method", "spreading", "--dry-run", "--json"]
+    )
+    assert json.loads(spread.stdout)["batch"] == ""
+
+
+def test_refuses_what_is_not_known(study):
+    with pytest.raises(SettingsError, match="propagator 'lq_nn': unknown"):
+        propagate_study(study, PropagateSettings(method="lq_nn"))
+    with pytest.raises(SettingsError, match="projection 'tnse': unknown"):
+        map_study(study, MapStudySettings(projection="tnse"))
+    with pytest.raises(SettingsError, match="propagate.k: 0"):
+        PropagateSettings.parse({"k": 0}, "propagate")
