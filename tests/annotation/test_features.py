@@ -159,6 +159,13 @@ def test_views_differ_but_an_event_keeps_its_side_of_zero_frequency():
     assert views[:, :, 32:].sum() == 0
 
 
+def test_an_event_near_the_edge_is_not_mirrored_in():
+    images = torch.zeros(200, 1, 8, 48)
+    images[..., 2] = 1.0
+    views = augmented(images, ContrastiveSettings(horizontal_crop=0.0, gain=0.0, noise=0.0))
+    assert views.sum(dim=(1, 2, 3)).max() <= images[0].sum() + 1e-3
+
+
 def test_memberships_and_their_target_have_their_values_by_hand():
     q = memberships(torch.tensor([[0.0], [1.0]]), torch.tensor([[0.0], [1.0]]))
     assert_close(q, torch.tensor([[2 / 3, 1 / 3], [1 / 3, 2 / 3]]))
