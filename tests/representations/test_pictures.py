@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
-from PIL import Image
+from PIL import Image, ImageFile
 
 from emboscope.errors import DataError
 from emboscope.representations import AdmsImageSettings, adms_image, read_adms_png
@@ -67,8 +67,10 @@ def test_missing_picture_is_refused(tmp_path):
         read_adms_png(tmp_path / "none.png")
 
 
+@pytest.mark.parametrize("lenient", [False, True])  # other libraries switch it on for all
 @pytest.mark.parametrize("keep", [0, 8, 60])
-def test_broken_picture_is_refused(tmp_path, keep):
+def test_broken_picture_is_refused(tmp_path, monkeypatch, keep, lenient):
+    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", lenient)
     path = tmp_path / "event.png"
     Image.fromarray(np.full((30, 30, 3), 9, np.uint8)).save(path)
     path.write_bytes(path.read_bytes()[:keep])

@@ -1,5 +1,6 @@
 """The spectrogram as a colored picture, as a monitor draws it, and pictures read from files."""
 
+import io
 from pathlib import Path
 from typing import Literal
 
@@ -18,6 +19,7 @@ from emboscope.representations.views import Profile, SpectrogramSettings, level_
 
 PICTURE_SHAPE = (224, 96)  # rows and columns
 LEAST_SPAN_DB = 1e-9  # under it a picture is taken as constant
+_PNG_END = b"IEND\xaeB`\x82"  # the last chunk: name and checksum
 
 COLORS = np.array([  # our own map: level, red, green, blue; lightness rises all along
     [0.00, 0.02, 0.02, 0.08],
@@ -113,7 +115,10 @@ def read_adms_png(path: Path | str) -> np.ndarray:
 
     n_rows, n_columns = PICTURE_SHAPE
     try:
-        with Image.open(path, formats=["PNG"]) as picture:
+        content = Path(path).read_bytes()
+        if _PNG_END not in content[-len(_PNG_END) :]:  # Pillow may be told to bear with a cut one
+            raise ValueError("the end of the picture is missing")
+        with Image.open(io.BytesIO(content), formats=["PNG"]) as picture:
             small = picture.convert("RGB").resize((n_columns, n_rows), Image.Resampling.BILINEAR)
     except FileNotFoundError as error:
         raise DataError(f"picture '{path}': not found; expected a PNG. Check the path.") from error

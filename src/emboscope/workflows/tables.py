@@ -10,7 +10,11 @@ from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, field_va
 
 from emboscope.errors import SettingsError
 from emboscope.settings import Settings, read_toml
-from emboscope.workflows import annotation_cells, classification_cells  # noqa: F401  (registered)
+from emboscope.workflows import (  # noqa: F401  (registered)
+    annotation_cells,
+    classification_cells,
+    query_cells,
+)
 from emboscope.workflows.cells import CELLS
 
 _NAME = r"^[A-Za-z0-9_-]+$"  # names of files
