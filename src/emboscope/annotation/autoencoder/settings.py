@@ -27,14 +27,14 @@ class ClusteringSettings(FeatureSettings):
     """The auto-encoder, then refined so that its codes form clusters."""
 
     n_clusters: PositiveInt = 10  # a few more than there are classes
-    dec_weight: NonNegativeFloat = 0.1  # of the clustering term, beside the reconstruction
+    dec_weight: NonNegativeFloat = 0.01  # of the clustering term, beside the reconstruction
     dec_epochs: NonNegativeInt = 10  # after the `epochs` of reconstruction alone
 
 
 class VariationalSettings(FeatureSettings):
     """The variational auto-encoder."""
 
-    kl_weight: NonNegativeFloat = 0.3  # β; 1 is the evidence lower bound, less spreads codes more
+    kl_weight: NonNegativeFloat = 0.3  # β; 1 is the evidence lower bound
 
 
 class ContrastiveSettings(FeatureSettings):
@@ -46,8 +46,9 @@ class ContrastiveSettings(FeatureSettings):
     chirp turned backwards is another sound.
     """
 
+    epochs: NonNegativeInt = 40  # learns more slowly than to rebuild
     batch: PositiveInt = 256  # every other image of the batch is a counterexample
-    temperature: PositiveFloat = 0.2
+    temperature: PositiveFloat = 0.5
     vertical_shift: float = Field(default=0.03, ge=0, lt=1)
     horizontal_shift: float = Field(default=0.1, ge=0, lt=1)
     vertical_crop: float = Field(default=0.0, ge=0, lt=1)  # largest share cut away
