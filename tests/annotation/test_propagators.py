@@ -4,6 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
+from sklearn.decomposition import PCA
 
 from emboscope.annotation.figures import annotation_figures
 from emboscope.annotation.propagators import LQKNN, PROPAGATORS, StdKNN
@@ -130,6 +131,22 @@ def test_every_propagator_keeps_given_labels_and_tells_its_certainty(name, rng):
     assert_array_equal(model.predict(points[reached]), model.transduction_[reached])
     assert_allclose(model.label_distributions_[reached].sum(axis=1), 1)
     assert np.isnan(model.label_distributions_[~reached]).all()
+
+
+def test_a_plane_that_loses_every_neighborhood_is_refused_on_the_absolute_scale_alone():
+    rng = np.random.default_rng(0)
+    cluster = rng.integers(0, 30, 5000)  # ten classes of three elongated clusters that overlap
+    centers, widths = 1.5 * rng.standard_normal((30, 32)), 0.3 + rng.random((30, 32))
+    X = centers[cluster] + widths[cluster] * rng.standard_normal((5000, 32))
+    truth = cluster % 10
+    points = PCA(2, svd_solver="full").fit_transform(X)
+    y = np.where(rng.random(5000) < 0.1, truth, -1)
+    with pytest.raises(DataError, match="keep none of their neighbors"):
+        LQKNN().fit(points, y, local_quality(X, points))
+    published = LQKNN(scale="max").fit(points, y, local_quality(X, points, scale="max"))
+    figures = annotation_figures(truth, y, published.transduction_)
+    assert figures.coverage > 0.99
+    assert figures.accuracy < 0.5  # nearly all are labeled, most of them wrongly
 
 
 def test_shuffled_labels_give_chance(digit_set, rng):

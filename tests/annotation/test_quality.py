@@ -1,9 +1,12 @@
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
+from emboscope.annotation import neighbors as neighbors_module
 from emboscope.annotation.neighbors import nearest_neighbors
 from emboscope.annotation.quality import kept_pairs, local_quality
 from emboscope.errors import DataError, SettingsError
@@ -67,6 +70,43 @@ def test_neighbors_are_ordered_by_distance_then_index(rng, n_samples):
 def test_one_sample_many_times_is_its_own_neighbor_never():
     neighbors, _ = nearest_neighbors(np.zeros((50, 2)), 4)
     assert neighbors[:3].tolist() == [[1, 2, 3, 4], [0, 2, 3, 4], [0, 1, 3, 4]]
+
+
+def test_a_sample_that_descent_did_not_find_loses_the_farthest(rng, monkeypatch):
+    class Descent:
+        """Finds itself first, but for sample 3."""
+
+        def __init__(self, X, n_neighbors, random_state):
+            order = np.argsort(((X[:, None] - X) ** 2).sum(2), axis=1, kind="stable")
+            order[3, :-1] = order[3, 1:]
+            self.neighbor_graph = (order[:, :n_neighbors], None)
+
+    X = rng.standard_normal((60, 5))
+    exact, squared = nearest_neighbors(X, 4)
+    monkeypatch.setattr(neighbors_module, "LARGEST_EXACT", 50)
+    monkeypatch.setattr("pynndescent.NNDescent", Descent)
+    found, distances = nearest_neighbors(X, 4)
+    assert_array_equal(found, exact)
+    assert_array_equal(distances, squared)
+
+
+@pytest.mark.slow
+def test_descent_finds_nearly_all_neighbors(rng, monkeypatch):
+    X = rng.standard_normal((3000, 8))
+    exact, _ = nearest_neighbors(X, 20)
+    monkeypatch.setattr(neighbors_module, "LARGEST_EXACT", 1000)
+    found, _ = nearest_neighbors(X, 20)
+    recall = np.mean([len(set(a) & set(b)) / 20 for a, b in zip(exact, found, strict=True)])
+    assert recall > 0.98
+    assert not (found == np.arange(3000)[:, None]).any()
+
+
+def test_without_pynndescent_many_samples_are_refused(rng, monkeypatch):
+    monkeypatch.setattr(neighbors_module, "LARGEST_EXACT", 50)
+    monkeypatch.setitem(sys.modules, "pynndescent", None)
+    with pytest.raises(SettingsError, match=r"at most 50 without pynndescent. Install"):
+        nearest_neighbors(rng.standard_normal((60, 5)), 4)
+    nearest_neighbors(rng.standard_normal((60, 2)), 4)  # on a map the search is always exact
 
 
 def test_refuses_what_cannot_be_ranked():

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from emboscope.annotation.maps import MapSettings
 from emboscope.cli.app import app
 from emboscope.errors import DataError, SettingsError
 from emboscope.simulation.recording import SimulationSettings
 from emboscope.store import LabelEvent, Study
 from emboscope.workflows.ingest import IngestOptions, ingest
-from emboscope.workflows.map_study import MapStudySettings, map_study
+from emboscope.workflows.map_study import MapStudySettings, _fitting, map_study
 from emboscope.workflows.propagate_study import PropagateSettings, propagate_study
 from emboscope.workflows.simulate import simulate_folder
 
@@ -99,6 +100,22 @@ def test_the_commands_print_one_json_object(study):
         app, ["propagate", str(study), "--method", "spreading", "--dry-run", "--json"]
     )
     assert json.loads(spread.stdout)["batch"] == ""
+
+
+def test_perplexities_fit_the_number_of_samples():
+    fitting = _fitting((MapSettings(perplexity=10), MapSettings(perplexity=30)), 61)
+    assert [each.perplexity for each in fitting] == [10, 20]
+
+
+def test_a_person_reads_the_recommended_pair_and_how_to_go_back(study):
+    map_study(study, PCA)
+    done = CliRunner().invoke(
+        app, ["propagate", str(study), "--method", "std_knn", "--target-error", "0.99"]
+    )
+    assert "Recommended: K = " in done.stdout
+    assert "expected error" in done.stdout
+    assert f"emboscope labels {study} undo" in done.stdout.replace("\n", "")
+    CliRunner().invoke(app, ["labels", str(study), "undo"])
 
 
 def test_refuses_what_is_not_known(study):

@@ -1,6 +1,7 @@
 """Commands that let few labels go far: map, propagate."""
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -96,10 +97,10 @@ def propagate(
     if as_json:
         print_json(asdict(result))
         return
-    _print_propagated(result, dry_run)
+    _print_propagated(study, result, dry_run)
 
 
-def _print_propagated(result: "PropagateResult", dry_run: bool) -> None:
+def _print_propagated(study: Path, result: "PropagateResult", dry_run: bool) -> None:
     """What may be expected, and what came of it."""
     if result.cells:
         print_table(
@@ -114,7 +115,7 @@ def _print_propagated(result: "PropagateResult", dry_run: bool) -> None:
     for doubt in result.doubts:
         typer.echo(f"Doubt: {doubt}")
     if result.recommended:
-        typer.echo(f"Recommended: {result.recommended}")
+        typer.echo(f"Recommended: {result.recommended.sentence}")
     elif result.cells:
         typer.echo("No pair keeps the error so low. Label more samples, or raise --target-error.")
     names = ", ".join(f"{name} {count}" for name, count in result.by_class.items()) or "none"
@@ -125,4 +126,4 @@ def _print_propagated(result: "PropagateResult", dry_run: bool) -> None:
     )
     typer.echo("Pictures: " + ", ".join(result.pictures))
     if result.batch:
-        typer.echo(f"Batch {result.batch}. To take it back: emboscope labels STUDY undo")
+        typer.echo(f"Batch {result.batch}. To take it back: emboscope labels {study} undo")
