@@ -9,6 +9,7 @@ from sklearn.base import BaseEstimator, clone
 from emboscope.annotation.forest import MinimaxForest, OPFSemi
 from emboscope.annotation.nearest import LQKNN, StdKNN
 from emboscope.annotation.propagation import Propagator, margins
+from emboscope.annotation.soft_labels import mean_distribution
 from emboscope.annotation.spreading import Spreading
 from emboscope.errors import DataError
 from emboscope.registry import Registry
@@ -70,14 +71,12 @@ class MapAverage(BaseEstimator):
         ]
         first = self.propagators_[0]
         self.classes_ = first.classes_
-        mean = np.mean([np.nan_to_num(p.label_distributions_) for p in self.propagators_], axis=0)
-        mass = mean.sum(axis=1)
-        labeled = mass >= 0.5
+        parts = [each.label_distributions_ for each in self.propagators_]
+        mean = mean_distribution(parts)
+        known = np.mean([~np.isnan(part[:, 0]) for part in parts], axis=0)  # share of the maps
         given = np.asarray(y) >= 0
-        labels = self.classes_[mean.argmax(axis=1)]
+        labels = self.classes_[np.nan_to_num(mean).argmax(axis=1)]
         labels[given] = first.transduction_[given]
-        self.transduction_ = np.where(labeled, labels, -1)
-        self.margins_ = np.where(labeled, margins(mean), np.nan)
-        mean[~labeled] = np.nan
-        self.label_distributions_ = mean / mean.sum(axis=1, keepdims=True)
+        self.transduction_ = np.where(np.isnan(mean[:, 0]), -1, labels)
+        self.label_distributions_, self.margins_ = mean, known * margins(mean)
         return self

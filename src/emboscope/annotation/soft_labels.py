@@ -193,6 +193,7 @@ def fit_temperature(p: np.ndarray, y: np.ndarray) -> float:
         )
 
     def cost(log_temperature: float) -> float:
+        """Negative log-likelihood with the penalty."""
         likelihood = tempered(p, np.exp(log_temperature))[np.arange(len(y)), y]
         return float(log_temperature**2 / 2 - np.log(likelihood).sum())
 

@@ -5,11 +5,12 @@ import os
 import shutil
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
+import numpy as np
 import platformdirs
 
 from emboscope.errors import DataError, EmboscopeError
@@ -190,6 +191,14 @@ def cache_folder() -> Path:
     """Where fetched and simulated data are kept: EMBOSCOPE_CACHE, else the user's cache."""
     given = os.environ.get("EMBOSCOPE_CACHE")
     return Path(given) if given else Path(platformdirs.user_cache_dir("emboscope"))
+
+
+def keep_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Write an NPZ aside, then rename it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.stem}.{os.getpid()}.npz")
+    np.savez_compressed(aside, **arrays)  # type: ignore[arg-type]
+    aside.replace(path)
 
 
 def _folders() -> list[Path]:

@@ -2,15 +2,13 @@
 
 import hashlib
 import json
-import os
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from pydantic import PositiveFloat, PositiveInt
 
 from emboscope.datasets.dataset import DATASETS, Dataset
-from emboscope.datasets.fetch import cache_folder
+from emboscope.datasets.fetch import cache_folder, keep_arrays
 from emboscope.errors import SettingsError
 from emboscope.events.block import Acquisition
 from emboscope.events.detection import detect
@@ -144,7 +142,7 @@ def simulated_hits(settings: HitsSettings, progress: Progress = silent) -> Hits:
         name: np.concatenate([getattr(part, name) for part in parts])
         for name in Hits.__dataclass_fields__
     })
-    _keep(path, hits)
+    keep_arrays(path, vars(hits))
     return hits
 
 
@@ -167,14 +165,6 @@ def _key(settings: HitsSettings) -> str:
     content.append(DetectionSettings().model_dump(mode="json"))
     content.append(front_end().model_dump(mode="json"))
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def _keep(path: Path, hits: Hits) -> None:
-    """Write aside, then rename."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.stem}.{os.getpid()}.npz")
-    np.savez_compressed(aside, **{name: getattr(hits, name) for name in Hits.__dataclass_fields__})
-    aside.replace(path)
 
 
 def dataset_of(hits: Hits, name: str = "hits", test_groups: np.ndarray | None = None) -> Dataset:

@@ -12,6 +12,7 @@ from emboscope.annotation.figures import annotation_figures
 from emboscope.annotation.propagators import PROPAGATORS, MapAverage, Propagator
 from emboscope.annotation.quality import local_quality
 from emboscope.annotation.selection import coverage_rule, labeled_silhouette
+from emboscope.annotation.soft_labels import keep_most_certain
 from emboscope.progress import Progress, silent
 from emboscope.registry import Registry
 from emboscope.workflows.cells import register
@@ -193,12 +194,10 @@ def _full(model: Propagator | MapAverage, given: np.ndarray) -> np.ndarray:
 
 
 def _most_certain(model: Propagator | MapAverage, given: np.ndarray, n_kept: int) -> np.ndarray:
-    """Labels of the new samples with the largest margins; the rest stays unlabeled."""
-    new = np.flatnonzero((given < 0) & (model.transduction_ >= 0))
-    order = new[np.argsort(-model.margins_[new], kind="stable")]
-    labels = given.copy()
-    labels[order[:n_kept]] = model.transduction_[order[:n_kept]]
-    return labels
+    """The given labels, and the new ones with the largest margins."""
+    new = np.where(given < 0, model.transduction_, -1)
+    share = n_kept / max(int((new >= 0).sum()), n_kept, 1)
+    return np.where(given < 0, keep_most_certain(new, model.margins_, share), given)
 
 
 register("propagation", LabelSettings, propagation)

@@ -5,14 +5,12 @@ from pathlib import Path
 
 import numpy as np
 from pydantic import NonNegativeInt
-from sklearn.preprocessing import StandardScaler
 
 from emboscope.annotation.features import fit_features
 from emboscope.annotation.hypotheses import Finding, hypotheses
 from emboscope.annotation.maps import MAP_GRIDS, PROJECTIONS, MapSettings
 from emboscope.annotation.quality import local_quality
 from emboscope.annotation.selection import MapChoice, choose_map
-from emboscope.datasets.hits import SFREQ
 from emboscope.errors import DataError
 from emboscope.progress import Progress, silent
 from emboscope.report.annotation_figures import (
@@ -21,15 +19,14 @@ from emboscope.report.annotation_figures import (
     patient_map_figure,
     quality_map_figure,
 )
-from emboscope.representations.hits_features import hits_features
 from emboscope.settings import Settings
 from emboscope.store.labels import MANUAL
 from emboscope.store.splits import TEST
 from emboscope.store.study import Study
-from emboscope.workflows.files import prepare_folder, versions
+from emboscope.workflows.files import prepare_folder, versions, write_bytes
+from emboscope.workflows.measures import standard_measures
 
 MEASURES = "measures"
-LARGEST_MEASURE = 5.0  # standard deviations; farther measures are cut
 FEWEST_SAMPLES = 31
 
 
@@ -144,8 +141,7 @@ def _features(
     """Measures by hand, standardized, or the codes of an encoder of the spectrograms."""
     if settings.features == MEASURES:
         segments = np.asarray(study.array("segments", ids=training.ids))
-        measures = StandardScaler().fit_transform(hits_features(segments, SFREQ))
-        return np.clip(measures, -LARGEST_MEASURE, LARGEST_MEASURE)
+        return standard_measures(segments)
     images = np.asarray(study.array("spectrogram", ids=training.ids))
     return fit_features(images, settings.features, progress=progress).codes
 
@@ -191,7 +187,5 @@ def write_pictures(folder: Path, figures: dict[str, bytes]) -> tuple[str, ...]:
     """PNG files, each written aside and renamed; their paths."""
     prepare_folder(folder)
     for name, content in figures.items():
-        aside = folder / f".{name}.part"
-        aside.write_bytes(content)
-        aside.replace(folder / name)
+        write_bytes(folder / name, content)
     return tuple(str(folder / name) for name in figures)

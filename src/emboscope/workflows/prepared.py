@@ -3,27 +3,25 @@
 import functools
 import hashlib
 import json
-import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from pydantic import NonNegativeInt
 from sklearn.datasets import load_digits
-from sklearn.preprocessing import StandardScaler
 
 from emboscope.annotation.autoencoder import AutoEncoderSettings, encode, train_autoencoder
 from emboscope.annotation.maps import MAP_GRIDS, PROJECTIONS
 from emboscope.datasets import load_dataset
-from emboscope.datasets.fetch import cache_folder
-from emboscope.datasets.hits import SFREQ, HitsSettings, simulated_hits
+from emboscope.datasets.fetch import cache_folder, keep_arrays
+from emboscope.datasets.hits import HitsSettings, dataset_of, simulated_hits
 from emboscope.errors import SettingsError
 from emboscope.evaluation.protocol import folds
 from emboscope.progress import Progress, silent
 from emboscope.registry import Registry
-from emboscope.representations.hits_features import hits_features
 from emboscope.settings import Settings
+from emboscope.workflows.measures import standard_measures
 
 FORMAT_VERSION = 1
 N_FOLDS = 5  # of patients
@@ -55,8 +53,8 @@ class Images:
         Shares of the raters, where there are several.
     expert : ndarray of int64, shape (n_samples,)
         What an expert says when asked: the majority of the raters, else the truth.
-    measures : ndarray, shape (n_samples, n_measures), or None
-        Features by hand, where the data has some.
+    segments : ndarray, shape (n_samples, 2, n_times), or None
+        I and Q, where the data is Doppler.
     """
 
     images: np.ndarray
@@ -66,7 +64,7 @@ class Images:
     expert: np.ndarray
     test_images: np.ndarray
     test_y: np.ndarray
-    measures: np.ndarray | None = None
+    segments: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -90,11 +88,10 @@ IMAGE_SETS: Registry[Callable[[int, Progress], Images]] = Registry("images to an
 
 def mnist_images(_fold: int, progress: Progress = silent) -> Images:
     """The published part of MNIST: the first 15,000 training digits, cropped to 20 × 20."""
-    data = load_dataset("mnist", progress=progress)
-    images = np.ascontiguousarray(data.views["spectrogram"][:, :, 4:24, 4:24])
-    train, test = np.arange(15_000), np.flatnonzero(data.groups == 1)
+    data = load_dataset("mnist15k", progress=progress)
+    images, train = data.views["spectrogram"], ~data.is_test
     y = data.y[train]
-    return Images(images[train], y, None, None, y, images[test], data.y[test])
+    return Images(images[train], y, None, None, y, images[~train], data.y[~train])
 
 
 def digit_images(_fold: int, _progress: Progress = silent) -> Images:
@@ -109,7 +106,7 @@ def digit_images(_fold: int, _progress: Progress = silent) -> Images:
 def hits_images(fold: int, progress: Progress = silent) -> Images:
     """Spectrograms of simulated HITS; the patients of one fold of five are to test on."""
     hits = simulated_hits(HitsSettings(), progress)
-    images = load_dataset("hits", progress=progress).views["spectrogram"]
+    images = dataset_of(hits).views["spectrogram"]
     part = folds(hits.y, hits.groups, "patient", N_FOLDS, seed=0)[fold % N_FOLDS]
     train = np.sort(np.concatenate([part.train, part.validation]))
     return Images(
@@ -120,7 +117,7 @@ def hits_images(fold: int, progress: Progress = silent) -> Images:
         hits.expert[train],
         images[part.test],
         hits.y[part.test],
-        hits_features(hits.segments[train], SFREQ),
+        hits.segments[train],
     )
 
 
@@ -145,14 +142,14 @@ def pixels(source: Images, _settings: PrepareSettings, _: Progress) -> np.ndarra
     return source.images.reshape(len(source.images), -1)
 
 
-def standard_measures(source: Images, settings: PrepareSettings, _: Progress) -> np.ndarray:
-    """Features by hand, each of mean 0 and SD 1, cut at ± 5."""
-    if source.measures is None:
+def measures(source: Images, settings: PrepareSettings, _: Progress) -> np.ndarray:
+    """Measures by hand, standardized."""
+    if source.segments is None:
         raise SettingsError(
             f"features 'measures': '{settings.data}' has none; expected Doppler data. "
             "Leave features out."
         )
-    return np.clip(StandardScaler().fit_transform(source.measures), -5, 5)
+    return standard_measures(source.segments)
 
 
 FEATURE_SETS: Registry[Callable[[Images, PrepareSettings, Progress], np.ndarray]] = Registry(
@@ -160,7 +157,7 @@ FEATURE_SETS: Registry[Callable[[Images, PrepareSettings, Progress], np.ndarray]
 )
 FEATURE_SETS["autoencoder"] = learned_codes
 FEATURE_SETS["pixels"] = pixels
-FEATURE_SETS["measures"] = standard_measures
+FEATURE_SETS["measures"] = measures
 
 
 def prepare(settings: PrepareSettings, progress: Progress = silent) -> Prepared:
@@ -174,7 +171,7 @@ def prepare(settings: PrepareSettings, progress: Progress = silent) -> Prepared:
         return _read(path, source)
     features = FEATURE_SETS[settings.features](source, settings, progress).astype(np.float32)
     maps = PROJECTIONS[settings.projection](features, MAP_GRIDS[settings.grid], progress)
-    _keep(path, {"features": features, "maps": np.stack(maps)})
+    keep_arrays(path, {"features": features, "maps": np.stack(maps)})
     return _read(path, source)
 
 
@@ -185,14 +182,6 @@ def _key(settings: PrepareSettings, images: np.ndarray) -> str:
     content = [FORMAT_VERSION, settings.model_dump(mode="json", exclude={"data", "fold"}), grid]
     digest.update(json.dumps(content, sort_keys=True).encode())
     return digest.hexdigest()[:16]
-
-
-def _keep(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    """Write aside, then rename."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.stem}.{os.getpid()}.npz")
-    np.savez(aside, **arrays)  # type: ignore[arg-type]
-    aside.replace(path)
 
 
 def _read(path: Path, source: Images) -> Prepared:

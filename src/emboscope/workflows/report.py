@@ -1,7 +1,6 @@
 """From found events and their recording to a report."""
 
 import json
-import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -27,7 +26,13 @@ from emboscope.report.wording import Wording
 from emboscope.settings import Settings
 from emboscope.signal.readers import Source, open_source
 from emboscope.workflows.event_file import EventFile, parse_event_file
-from emboscope.workflows.files import fingerprint, prepare_folder, read_json, write_text
+from emboscope.workflows.files import (
+    fingerprint,
+    prepare_folder,
+    read_json,
+    write_bytes,
+    write_text,
+)
 from emboscope.workflows.gallery import GallerySettings, Signal, pictures
 
 SUFFIX = ".events.json"
@@ -124,7 +129,7 @@ def write_report(request: ReportRequest) -> Path:
     html = monitoring_report(session, request.language, request.settings.showers)
     path = prepare_folder(request.out) / f"{request.name}.report.html"
     if request.pdf:
-        _write_bytes(path.with_suffix(".pdf"), monitoring_pdf(html))
+        write_bytes(path.with_suffix(".pdf"), monitoring_pdf(html))
     write_text(path, html)
     return path
 
@@ -303,10 +308,3 @@ def _flat(settings: Mapping[str, object], before: str = "") -> Iterator[tuple[st
             yield from _flat(value, f"{before}{name}.")
         else:
             yield f"{before}{name}", str(value)
-
-
-def _write_bytes(path: Path, content: bytes) -> None:
-    """As `write_text`."""
-    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    aside.write_bytes(content)
-    aside.replace(path)

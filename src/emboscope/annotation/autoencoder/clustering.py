@@ -76,6 +76,7 @@ def refine(
         target = target_memberships(memberships(_codes(network, images), centers.detach()))
 
         def loss(rows: Tensor, target: Tensor = target) -> Tensor:
+            """Reconstruction, and divergence of the memberships from the target."""
             codes = network.code(images[rows])
             rebuilt = functional.mse_loss(network.rebuilt(codes), images[rows])
             q = memberships(codes, centers)
