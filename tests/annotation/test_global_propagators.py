@@ -144,6 +144,32 @@ def test_the_mean_over_maps_outvotes_one_bad_map(rng):
     assert np.nanmin(model.margins_[4:40]) < 0.5  # the bad map takes part
 
 
+def test_a_map_that_gives_nothing_halves_the_margin():
+    points, y = np.array([[0.0, 0], [1, 0], [50, 0], [51, 0]]), np.array([0, -1, 1, -1])
+    lost = points[[0, 2, 1, 3]]  # on this map sample 1 is alone with an unlabeled neighbor
+    lost[:, 1] = [0, 500, 90, 500]
+    model = MapAverage(LQKNN(1)).fit([points, lost], y)
+    assert [LQKNN(1).fit(each, y).transduction_[1] for each in (points, lost)] == [0, -1]
+    assert model.transduction_.tolist()[:2] == [0, 0]
+    assert model.margins_[:2].tolist() == [1, 0.5]
+
+
+def test_a_given_label_stays_certain_among_others(rng):
+    points, y = rng.standard_normal((30, 2)), np.zeros(30, int)
+    y[4] = 1
+    model = Spreading(graph="map").fit(points, y)
+    assert model.transduction_[4] == 1
+    assert model.label_distributions_[4].tolist() == [0, 1]
+
+
+def test_points_that_differ_by_rounding_are_all_in_the_tree(rng):
+    points = rng.standard_normal((12, 2))
+    points = np.concatenate([points, points + 1e-15, points - 2e-15])
+    edges, squared = forest.spanning_tree(points)
+    assert_allclose(np.sort(squared), np.sort(forest._prim(points)[1]), atol=1e-12)
+    assert set(edges.ravel()) == set(range(36))
+
+
 @pytest.mark.parametrize("name", sorted(PROPAGATORS))
 def test_no_label_crosses_the_border_of_a_split(name, rng):
     points, groups = rng.standard_normal((40, 2)), np.repeat(["p1", "p2", "p3", "p4"], 10)

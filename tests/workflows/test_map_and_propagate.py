@@ -7,13 +7,19 @@ import pytest
 from typer.testing import CliRunner
 
 from emboscope.annotation.maps import MapSettings
+from emboscope.annotation.propagators import LQKNN
 from emboscope.cli.app import app
+from emboscope.datasets.hits import CLASSES
 from emboscope.errors import DataError, SettingsError
 from emboscope.simulation.recording import SimulationSettings
 from emboscope.store import LabelEvent, Study
 from emboscope.workflows.ingest import IngestOptions, ingest
 from emboscope.workflows.map_study import MapStudySettings, _fitting, map_study
-from emboscope.workflows.propagate_study import PropagateSettings, propagate_study
+from emboscope.workflows.propagate_study import (
+    PropagateSettings,
+    _over_all_classes,
+    propagate_study,
+)
 from emboscope.workflows.simulate import simulate_folder
 
 SETTINGS = {"n_patients": 4, "minutes": 2, "seed": 4, "rate_factor": 60}
@@ -75,10 +81,23 @@ def test_labels_spread_to_training_patients_alone_and_go_back(study):
     assert np.array_equal(after.y[by_hand], before.y[by_hand])
     spread = after.source == "propagated"
     assert spread.sum() == done.new > 0
+    counts = {name: int((after.y[spread] == code).sum()) for code, name in enumerate(CLASSES)}
+    assert {name: n for name, n in counts.items() if n} == done.by_class
     assert set(samples.splits[spread]) == {"train"}
     undone = CliRunner().invoke(app, ["labels", str(study), "undo"])
     assert undone.exit_code == 0
     assert np.array_equal(labels(study)[1].y, before.y)
+
+
+@pytest.mark.parametrize("shares", [(0.5, 0.5), (0.2, 0.8), (0.9, 0.1)])
+def test_the_log_says_what_the_method_said(shares):
+    model = LQKNN()
+    model.classes_ = np.array([0, 2])
+    model.transduction_, model.label_distributions_ = np.array([0]), np.array([shares])
+    kept = _over_all_classes(model, 0, 3)
+    assert kept[0] > max(kept[1:])
+    assert kept[1] == 0
+    assert sum(kept) == pytest.approx(1)
 
 
 def test_a_second_propagation_replaces_the_first(study):

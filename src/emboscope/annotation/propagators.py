@@ -69,14 +69,11 @@ class MapAverage(BaseEstimator):
             clone(self.propagator).fit(points, y, quality, features, groups, test_groups)
             for points, quality in zip(maps, qualities, strict=True)
         ]
-        first = self.propagators_[0]
-        self.classes_ = first.classes_
+        self.classes_ = self.propagators_[0].classes_
         parts = [each.label_distributions_ for each in self.propagators_]
         mean = mean_distribution(parts)
         known = np.mean([~np.isnan(part[:, 0]) for part in parts], axis=0)  # share of the maps
-        given = np.asarray(y) >= 0
         labels = self.classes_[np.nan_to_num(mean).argmax(axis=1)]
-        labels[given] = first.transduction_[given]
         self.transduction_ = np.where(np.isnan(mean[:, 0]), -1, labels)
         self.label_distributions_, self.margins_ = mean, known * margins(mean)
         return self

@@ -21,6 +21,7 @@ from emboscope.store.study import Study
 from emboscope.workflows.files import versions
 from emboscope.workflows.map_study import Training, training_samples, write_pictures
 
+LEAST_LEAD = 1e-6  # of the likeliest class; the log takes closer ones for a tie
 GATED = "lq_knn"  # the one method with a K and a threshold to calibrate together
 
 
@@ -181,9 +182,16 @@ def _write(study: Study, training: Training, model: Propagator, settings: Propag
 
 
 def _over_all_classes(model: Propagator, row: int, n_classes: int) -> tuple[float, ...]:
-    """The distribution of a sample over the classes of the study."""
+    """The distribution of a sample over the classes of the study, its label the likeliest.
+
+    The label of LQ-KNN is that of the best source, which the votes may contradict, and votes may
+    tie: then the label and the votes weigh half each, so that the log says what the method said.
+    """
     shares = np.zeros(n_classes)
     shares[model.classes_.astype(int)] = model.label_distributions_[row]
+    label = np.arange(n_classes) == model.transduction_[row]
+    if shares[label] <= shares[~label].max() + LEAST_LEAD:
+        shares = (shares + label) / 2
     return tuple((shares / shares.sum()).tolist())
 
 
