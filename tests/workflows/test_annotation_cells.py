@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from emboscope.workflows import annotation_cells, prepared
+from emboscope.errors import DataError
+from emboscope.workflows import annotation_cells, prepared, soft_cells
 from emboscope.workflows.annotation_cells import LabelSettings, label, propagation
 from emboscope.workflows.query_cells import QuerySettings, labels_needed
 
@@ -58,6 +59,31 @@ def test_patients_are_drawn_whole(rng):
     )
     assert not set(groups[chosen]) & set(np.delete(groups, chosen))
     assert 0.1 <= len(chosen) / 300 < 0.2
+
+
+def test_soft_labels_equal_to_the_raters_are_at_no_distance(monkeypatch):
+    raters = np.array([[1.0, 0], [0.25, 0.75], [0.75, 0.25], [1, 0]])
+    source = prepared.Images(
+        np.zeros((4, 1, 2, 2)), np.array([0, 1, 0, 0]), None, raters, np.array([0, 1, 0, 0]),
+        np.zeros((1, 1, 2, 2)), np.zeros(1, int),
+    )  # fmt: skip
+    given, labels = np.array([0, -1, -1, -1]), np.array([0, 1, 0, -1])
+    soft = raters.copy()
+    soft[3] = np.nan
+    labeled = annotation_cells.Labeled(source, given, labels, soft, 0.5, 0, 0)
+    monkeypatch.setattr(soft_cells, "label", lambda *_: labeled)
+    exact = soft_cells.soft_labels(soft_cells.SoftSettings(**DIGITS), 0)
+    assert (exact["jensen_shannon"], exact["brier"]) == (0, 0)
+    assert (exact["accuracy"], exact["coverage"]) == (1, pytest.approx(2 / 3))
+    assert exact["calibration_error"] == pytest.approx(0.25)
+    hard = soft_cells.soft_labels(soft_cells.SoftSettings(**DIGITS, hard=True), 0)
+    assert hard["brier"] == pytest.approx(2 * 0.25**2)
+    assert hard["calibration_error"] == 0
+
+
+def test_images_without_raters_have_no_soft_labels_to_compare():
+    with pytest.raises(DataError, match="'digits' has no raters"):
+        soft_cells.soft_labels(soft_cells.SoftSettings(**DIGITS), 0)
 
 
 def test_the_queue_needs_at_most_as_many_labels_as_chance():
