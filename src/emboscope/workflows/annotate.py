@@ -1,11 +1,10 @@
-"""From a few expert labels to many: features, maps, the best map, propagation."""
+"""From a few expert labels to many: maps, the best map, propagation."""
 
 from dataclasses import dataclass
 
 import numpy as np
 from pydantic import Field, PositiveInt
 
-from emboscope.annotation.autoencoder import AutoEncoderSettings, encode, train_autoencoder
 from emboscope.annotation.figures import AnnotationFigures, annotation_figures
 from emboscope.annotation.maps import MAP_GRIDS, PROJECTIONS
 from emboscope.annotation.propagators import LQKNN, StdKNN
@@ -22,7 +21,6 @@ class AnnotateSettings(Settings):
     k: PositiveInt = 10
     threshold: float = Field(default=0.1, ge=0, le=1)
     grid: str = "small"
-    autoencoder: AutoEncoderSettings = AutoEncoderSettings(epochs=60)  # a few hundred images
     seed: int = 0
 
 
@@ -52,27 +50,25 @@ class Annotation:
 
 
 def annotate(
-    images: np.ndarray,
+    features: np.ndarray,
     expert: np.ndarray,
     settings: AnnotateSettings,
     progress: Progress = silent,
 ) -> Annotation:
-    """Ask the expert about a share of the images, and let the labels spread.
+    """Ask the expert about a share of the samples, and let the labels spread.
 
     The samples that are asked for cover the latent space; only their labels are used.
 
     Parameters
     ----------
-    images : ndarray, shape (n_samples, n_channels, height, width)
+    features : ndarray, shape (n_samples, n_features)
         Of training patients only.
     expert : ndarray of int, shape (n_samples,)
         What the expert says when asked.
     settings : AnnotateSettings
     """
-    model = train_autoencoder(images, settings.autoencoder, progress)
-    features = encode(model, images)
-    queries = coverage_rule(features, max(2, round(settings.asked_share * len(images))))
-    asked = np.zeros(len(images), bool)
+    queries = coverage_rule(features, max(2, round(settings.asked_share * len(features))))
+    asked = np.zeros(len(features), bool)
     asked[queries] = True
     given = np.where(asked, expert, -1)
     maps = PROJECTIONS["tsne"](features, MAP_GRIDS[settings.grid], progress)

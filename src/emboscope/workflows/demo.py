@@ -31,6 +31,7 @@ from emboscope.workflows.annotate import (
 )
 from emboscope.workflows.demo_report import DemoFigures, write_report
 from emboscope.workflows.files import read_json
+from emboscope.workflows.measures import standard_measures
 from emboscope.workflows.scan import ScanOptions, ScanResult, scan
 from emboscope.workflows.score import ScoreResult, score
 from emboscope.workflows.simulate import simulate_folder
@@ -71,8 +72,8 @@ class DemoResult:
 def demo(out: Path, quick: bool = False, progress: Progress = silent) -> DemoResult:
     """Simulate, scan, score, annotate, train, compress, export, report.
 
-    The auto-encoder, the map, the propagation and the models see the training patients only; the
-    four test patients are read once, at the end.
+    Scales of the measures, map, propagation and models see the training patients only; the four
+    test patients are read once, at the end.
 
     Parameters
     ----------
@@ -96,7 +97,7 @@ def demo(out: Path, quick: bool = False, progress: Progress = silent) -> DemoRes
     data = dataset_of(hits)
     train = data.groups < settings.simulation.n_patients - settings.test_patients
     annotation = annotate(
-        data.views["spectrogram"][train], hits.expert[train], settings.annotation, progress
+        standard_measures(hits.segments[train]), hits.expert[train], settings.annotation, progress
     )
     models = _models(data, annotation, train, settings, progress)
     stages = (scanned, scored, annotation)
