@@ -9,7 +9,10 @@ import typer
 
 from emboscope.cli.console import (
     AsJson,
+    CarrierMhz,
+    QSign,
     Quiet,
+    Recordings,
     Seed,
     command,
     print_json,
@@ -29,15 +32,9 @@ StudyFolder = Annotated[Path, typer.Argument(help="Folder of the study.")]
 @command
 def ingest(
     study: StudyFolder,
-    recordings: Annotated[
-        list[Path], typer.Argument(help="Recordings, or folders of them (WAV, FLAC, EDF, …).")
-    ],
-    carrier_mhz: Annotated[
-        float | None, typer.Option(help="Transmitted frequency, where no sidecar tells it.")
-    ] = None,
-    q_sign: Annotated[
-        str, typer.Option(help="Sign of Q: auto (sidecar, else +), + or -.")
-    ] = "auto",
+    recordings: Recordings,
+    carrier_mhz: CarrierMhz = None,
+    q_sign: QSign = "auto",
     threshold_db: Annotated[
         float, typer.Option(help="HITS-to-blood ratio of a candidate.", min=3, max=12)
     ] = 3.0,

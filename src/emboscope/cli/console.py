@@ -6,6 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -18,6 +19,13 @@ NOTICE = "Research use only. Not a medical device."
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print no progress and no notice.")]
 Seed = Annotated[int, typer.Option(help="Seed of all that is random.", min=0)]
+Recordings = Annotated[
+    list[Path], typer.Argument(help="Recordings, or folders of them (WAV, FLAC, EDF, …).")
+]
+CarrierMhz = Annotated[
+    float | None, typer.Option(help="Transmitted frequency, where no sidecar tells it.")
+]
+QSign = Annotated[str, typer.Option(help="Sign of Q: auto (sidecar, else +), + or -.")]
 Threads = Annotated[
     int | None, typer.Option(help="Threads to compute with; all cores by default.", min=1)
 ]

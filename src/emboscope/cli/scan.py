@@ -6,7 +6,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from emboscope.cli.console import AsJson, Quiet, command, print_json, print_table, progress_of
+from emboscope.cli.console import (
+    AsJson,
+    CarrierMhz,
+    QSign,
+    Quiet,
+    Recordings,
+    command,
+    print_json,
+    print_table,
+    progress_of,
+)
 
 if TYPE_CHECKING:
     from emboscope.workflows.scan import ScanResult
@@ -14,16 +24,10 @@ if TYPE_CHECKING:
 
 @command
 def scan(
-    recordings: Annotated[
-        list[Path], typer.Argument(help="Recordings, or folders of them (WAV, FLAC, EDF, …).")
-    ],
+    recordings: Recordings,
     out: Annotated[Path, typer.Option(help="Folder for the events.")],
-    carrier_mhz: Annotated[
-        float | None, typer.Option(help="Transmitted frequency, where no sidecar tells it.")
-    ] = None,
-    q_sign: Annotated[
-        str, typer.Option(help="Sign of Q: auto (sidecar, else +), + or -.")
-    ] = "auto",
+    carrier_mhz: CarrierMhz = None,
+    q_sign: QSign = "auto",
     layout: Annotated[
         str, typer.Option(help="What the channels are: auto, iq or forward_reverse.")
     ] = "auto",
