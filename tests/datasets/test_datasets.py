@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_allclose, assert_array_equal
 
 from emboscope.datasets import DATASETS, OwnFile, load_dataset
 from emboscope.datasets.hits import (
@@ -237,6 +237,32 @@ def test_digits_of_the_papers_are_the_first_ones_cropped(tmp_path, monkeypatch):
     assert view.sum() == len(view)
     assert_array_equal(data.y, np.concatenate([labels[:15_000], labels[:20]]))
     assert data.is_test.sum() == 20
+
+
+def test_organs_are_joined_but_for_the_official_test_part(tmp_path, monkeypatch):
+    sizes = {"train": 5, "val": 3, "test": 2}
+    content = {}
+    for value, (part, n) in enumerate(sizes.items()):
+        content[f"{part}_images"] = np.full((n, 28, 28), 51 * value, np.uint8)
+        content[f"{part}_labels"] = np.full((n, 1), value, np.uint8)
+    np.savez(tmp_path / "organcmnist_v2.npz", **content)
+    monkeypatch.setattr("emboscope.datasets.public.find", lambda *_: [path])
+    path = tmp_path / "organcmnist_v2.npz"
+    data = load_dataset("organc_v2")
+    assert data.y.tolist() == 5 * [0] + 3 * [1] + 2 * [2]
+    assert data.is_test.tolist() == 8 * [False] + 2 * [True]
+    assert_allclose(data.views["spectrogram"][:, 0, 3, 4], 5 * [0] + 3 * [0.2] + 2 * [0.4])
+    assert len(data.classes) == 11
+    np.savez(path, train_images=content["train_images"])
+    with pytest.raises(DataError, match="not OrganCMNIST"):
+        load_dataset("organc_v2")
+
+
+def test_organs_have_to_be_fetched(tmp_path, monkeypatch):
+    monkeypatch.setenv("EMBOSCOPE_DATA", str(tmp_path))
+    monkeypatch.setenv("EMBOSCOPE_CACHE", str(tmp_path))
+    with pytest.raises(DataError, match="run: emboscope data fetch organc_v2"):
+        load_dataset("organc_v2")
 
 
 def test_hits_of_another_rate_are_refused():

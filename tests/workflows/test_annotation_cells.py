@@ -6,7 +6,7 @@ import pytest
 from emboscope.errors import DataError
 from emboscope.workflows import annotation_cells, prepared, soft_cells
 from emboscope.workflows.annotation_cells import LabelSettings, label, propagation
-from emboscope.workflows.query_cells import QuerySettings, labels_needed
+from emboscope.workflows.query_cells import QuerySettings, labels_by_budget, labels_needed
 
 DIGITS = {"data": "digits", "features": "pixels", "projection": "pca"}
 
@@ -91,3 +91,10 @@ def test_the_queue_needs_at_most_as_many_labels_as_chance():
     assert numbers["random_labels"] == 139 or numbers["random_labels"] == 140
     assert numbers["labels"] <= numbers["random_labels"]
     assert numbers["net_yield"] >= numbers["target"]
+
+
+def test_a_budget_is_asked_for_to_the_last_label():
+    numbers = labels_by_budget(QuerySettings(**DIGITS, labeled=0.03, batch=15), 0)
+    drawn = label(LabelSettings(**DIGITS, labeled=0.03), 0)
+    assert numbers["labels"] == (drawn.given >= 0).sum()
+    assert numbers["net_yield"] > numbers["random_net_yield"]

@@ -1,7 +1,9 @@
 """Published data: EEG, transcranial Doppler, handwritten digits."""
 
+import functools
 import gzip
 import itertools
+from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 
@@ -16,6 +18,10 @@ from emboscope.representations.views import SpectrogramSettings, WaveformSetting
 from emboscope.signal.readers import write_wav
 from emboscope.signal.recording import Recording
 
+ORGANS = (
+    "bladder", "femur-left", "femur-right", "heart", "kidney-left", "kidney-right", "liver",
+    "lung-left", "lung-right", "pancreas", "spleen",
+)  # fmt: skip
 ESR_SFREQ = 173.61
 TCD_SFREQ, TCD_CARRIER_HZ = 5000.0, 2e6
 _N_PAPERS = 15_000  # training digits in the papers on annotation
@@ -104,7 +110,8 @@ def load_mnist(progress: Progress = silent) -> Dataset:
 
     The image (n, 1, 28, 28) in [0, 1] is the view `spectrogram`; there is no waveform.
     """
-    return _digits("mnist", *_mnist_arrays(find("mnist", progress)))
+    arrays = _mnist_arrays(find("mnist", progress))
+    return _pictures("mnist", arrays, tuple("0123456789"))
 
 
 def load_mnist15k(progress: Progress = silent) -> Dataset:
@@ -121,7 +128,8 @@ def load_mnist15k(progress: Progress = silent) -> Dataset:
     """
     x_train, y_train, x_test, y_test = _mnist_arrays(find("mnist", progress))
     part = slice(_N_PAPERS)
-    return _digits("mnist15k", mnist_crop(x_train[part]), y_train[part], mnist_crop(x_test), y_test)
+    arrays = [mnist_crop(x_train[part]), y_train[part], mnist_crop(x_test), y_test]
+    return _pictures("mnist15k", arrays, tuple("0123456789"))
 
 
 def mnist_crop(images: np.ndarray) -> np.ndarray:
@@ -129,10 +137,40 @@ def mnist_crop(images: np.ndarray) -> np.ndarray:
     return images[..., _BORDER:-_BORDER, _BORDER:-_BORDER]
 
 
-def _digits(
-    name: str, x_train: np.ndarray, y_train: np.ndarray, x_test: np.ndarray, y_test: np.ndarray
-) -> Dataset:
-    """Bytes (n, height, width) as a data set: group 0 to train on, group 1 to test on."""
+def load_organ(name: str, progress: Progress = silent) -> Dataset:
+    """OrganCMNIST [1]_: eleven organs in slices of computed tomography, 28 × 28.
+
+    The official training and validation parts together (group 0), then the official test part
+    (group 1). `organc_v2` has the counts of the papers: 15,392 and 8,268.
+
+    References
+    ----------
+    .. [1] Yang, J., Shi, R., Wei, D., Liu, Z., Zhao, L., Ke, B., Pfister, H., Ni, B. (2023).
+       MedMNIST v2: a large-scale lightweight benchmark for 2D and 3D biomedical image
+       classification. Scientific Data, 10.
+    """
+    (path,) = find(name, progress)
+    try:
+        with np.load(path, allow_pickle=False) as content:
+            parts = {
+                f"{part}_{what}": content[f"{part}_{what}"]
+                for part in ("train", "val", "test")
+                for what in ("images", "labels")
+            }
+    except (KeyError, OSError, ValueError) as error:
+        raise DataError(f"'{path}': not OrganCMNIST ({error}). Fetch {name} again.") from error
+    images = np.concatenate([parts["train_images"], parts["val_images"]])
+    labels = np.concatenate([parts["train_labels"], parts["val_labels"]])
+    arrays = [images, labels.ravel(), parts["test_images"], parts["test_labels"].ravel()]
+    return _pictures(name, arrays, ORGANS)
+
+
+def _pictures(name: str, arrays: Sequence[np.ndarray], classes: tuple[str, ...]) -> Dataset:
+    """Bytes (n, height, width) as a data set: group 0 to train on, group 1 to test on.
+
+    `arrays` are images and labels to train on, then images and labels to test on.
+    """
+    x_train, y_train, x_test, y_test = arrays
     images = np.concatenate([x_train, x_test])[:, None].astype(np.float32) / 255
     return Dataset(
         name=name,
@@ -140,7 +178,7 @@ def _digits(
         y=np.concatenate([y_train, y_test]).astype(np.int64),
         groups=np.repeat([0, 1], [len(y_train), len(y_test)]),
         sfreq=1.0,
-        classes=tuple("0123456789"),
+        classes=classes,
         front_end=FrontEnd(
             sfreq=1.0,
             n_times=images[0].size,
@@ -174,3 +212,5 @@ DATASETS["esr"] = load_esr
 DATASETS["tcd_dwl"] = load_tcd_dwl
 DATASETS["mnist"] = load_mnist
 DATASETS["mnist15k"] = load_mnist15k
+DATASETS["organc"] = functools.partial(load_organ, "organc")
+DATASETS["organc_v2"] = functools.partial(load_organ, "organc_v2")

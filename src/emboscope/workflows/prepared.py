@@ -14,6 +14,7 @@ from sklearn.datasets import load_digits
 from emboscope.annotation.autoencoder import AutoEncoderSettings, encode, train_autoencoder
 from emboscope.annotation.maps import MAP_GRIDS, PROJECTIONS
 from emboscope.datasets import load_dataset
+from emboscope.datasets.dataset import Dataset
 from emboscope.datasets.fetch import cache_folder, keep_arrays
 from emboscope.datasets.hits import HitsSettings, dataset_of, simulated_hits
 from emboscope.errors import SettingsError
@@ -88,7 +89,16 @@ IMAGE_SETS: Registry[Callable[[int, Progress], Images]] = Registry("images to an
 
 def mnist_images(_fold: int, progress: Progress = silent) -> Images:
     """The published part of MNIST: the first 15,000 training digits, cropped to 20 × 20."""
-    data = load_dataset("mnist15k", progress=progress)
+    return _official_parts(load_dataset("mnist15k", progress=progress))
+
+
+def organ_images(_fold: int, progress: Progress = silent) -> Images:
+    """OrganCMNIST with the counts of the papers; it has to be fetched first."""
+    return _official_parts(load_dataset("organc_v2", progress=progress))
+
+
+def _official_parts(data: Dataset) -> Images:
+    """The training part to annotate, the official test part to test on."""
     images, train = data.views["spectrogram"], ~data.is_test
     y = data.y[train]
     return Images(images[train], y, None, None, y, images[~train], data.y[~train])
@@ -122,6 +132,7 @@ def hits_images(fold: int, progress: Progress = silent) -> Images:
 
 
 IMAGE_SETS["mnist"] = mnist_images
+IMAGE_SETS["organ"] = organ_images
 IMAGE_SETS["digits"] = digit_images
 IMAGE_SETS["hits"] = hits_images
 

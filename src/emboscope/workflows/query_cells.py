@@ -1,5 +1,7 @@
 """Cells of the studies of annotation: how few labels are enough when they are asked for well."""
 
+from collections.abc import Iterator
+
 import numpy as np
 from pydantic import Field, PositiveInt
 
@@ -29,22 +31,14 @@ def labels_needed(settings: QuerySettings, seed: int, progress: Progress = silen
 
     The map is chosen anew after each batch. `labels` is NaN when the target is never reached.
     """
-    part = {name: getattr(settings, name) for name in PrepareSettings.model_fields}
-    prepared = prepare(
-        PrepareSettings.parse({**part, "fold": (settings.fold + seed) % N_FOLDS}), progress
-    )
+    prepared = _prepared(settings, seed, progress)
     drawn = random_per_class(prepared, settings.labeled, seed)
     _, target = _spread(prepared, _given(prepared, drawn), settings)
-    asked = np.empty(0, np.int64)
     reached = float("nan")
-    while len(asked) < len(drawn):
-        situation, net = _spread(prepared, _given(prepared, asked), settings)
+    for n_asked, net in _asking(prepared, settings, len(drawn), seed, progress):
         if net >= target:
-            reached = float(len(asked))
+            reached = float(n_asked)
             break
-        n = min(settings.batch, len(drawn) - len(asked))
-        asked = np.concatenate([asked, next_queries(situation, n, random_state=seed).samples])
-        progress("labels", len(asked), len(drawn))
     return {
         "labels": reached,
         "random_labels": float(len(drawn)),
@@ -52,6 +46,37 @@ def labels_needed(settings: QuerySettings, seed: int, progress: Progress = silen
         "target": target,
         "net_yield": net,
     }
+
+
+def labels_by_budget(settings: QuerySettings, seed: int, progress: Progress = silent) -> dict:
+    """Net yield of LQ-KNN from as many labels of the queue as the share makes, and from random."""
+    prepared = _prepared(settings, seed, progress)
+    drawn = random_per_class(prepared, settings.labeled, seed)
+    _, by_chance = _spread(prepared, _given(prepared, drawn), settings)
+    *_, (n_asked, net) = _asking(prepared, settings, len(drawn), seed, progress)
+    return {"net_yield": net, "random_net_yield": by_chance, "labels": float(n_asked)}
+
+
+def _prepared(settings: QuerySettings, seed: int, progress: Progress) -> Prepared:
+    """Features and maps; repeats go through the folds."""
+    part = {name: getattr(settings, name) for name in PrepareSettings.model_fields}
+    part["fold"] = (settings.fold + seed) % N_FOLDS
+    return prepare(PrepareSettings.parse(part), progress)
+
+
+def _asking(
+    prepared: Prepared, settings: QuerySettings, most: int, seed: int, progress: Progress
+) -> Iterator[tuple[int, float]]:
+    """Number of labels and net yield, after each batch that the queue asks for."""
+    asked = np.empty(0, np.int64)
+    while True:
+        situation, net = _spread(prepared, _given(prepared, asked), settings)
+        yield len(asked), net
+        if len(asked) >= most:
+            return
+        n = min(settings.batch, most - len(asked))
+        asked = np.concatenate([asked, next_queries(situation, n, random_state=seed).samples])
+        progress("labels", len(asked), most)
 
 
 def _given(prepared: Prepared, asked: np.ndarray) -> np.ndarray:
@@ -77,3 +102,4 @@ def _spread(
 
 
 register("labels_needed", QuerySettings, labels_needed)
+register("labels_by_budget", QuerySettings, labels_by_budget)
