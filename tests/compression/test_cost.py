@@ -4,9 +4,11 @@ import pytest
 import torch
 from torch import nn
 
-from emboscope.compression.cost import ENCODINGS, cost, ternary_weights
+from emboscope.compression.cost import ENCODINGS, cost, count_macs, ternary_weights
 from emboscope.compression.quantizers import quantize, settle
 from emboscope.errors import SettingsError
+from emboscope.learning.architecture import PTB, NetworkSettings
+from emboscope.learning.models import build_network
 
 SIGNS = torch.tensor([
     [-1.0, 1, -1, 0],
@@ -99,3 +101,87 @@ def test_weights_of_four_values_are_not_ternary():
 def test_refuses_an_unknown_profile():
     with pytest.raises(SettingsError, match="profile is 'legacy'"):
         cost(slide_network(), "legacy")
+
+
+class Attending(nn.Module):
+    """Attention of 3 tokens to 5 others of another width."""
+
+    def __init__(self):
+        super().__init__()
+        self.attention = nn.MultiheadAttention(8, 2, kdim=4, vdim=6, batch_first=True)
+
+    def forward(self, queries):
+        keys, values = (torch.zeros(len(queries), 5, width) for width in (4, 6))
+        return self.attention(queries, keys, values)[0]
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape", "macs"),
+    [
+        (nn.Conv1d(2, 6, 3), (2, 10), 8 * 6 * 2 * 3),
+        (nn.Conv1d(4, 6, 3, stride=2, groups=2), (4, 11), 5 * 6 * 2 * 3),
+        (nn.Conv2d(1, 4, (3, 5), padding=(1, 2)), (1, 6, 7), 6 * 7 * 4 * 15),
+        (nn.ConvTranspose2d(4, 2, 2, stride=2), (4, 3, 3), 3 * 3 * 4 * 2 * 4),
+        (nn.Linear(5, 3), (7, 5), 7 * 5 * 3),
+        (nn.LSTM(5, 4, batch_first=True), (9, 5), 9 * 4 * 4 * (5 + 4)),
+        (
+            nn.LSTM(5, 4, 2, batch_first=True, bidirectional=True),
+            (9, 5),
+            9 * 2 * 4 * 4 * (5 + 4 + 2 * 4 + 4),
+        ),
+        (nn.GRU(5, 4, batch_first=True), (9, 5), 9 * 3 * 4 * (5 + 4)),
+        (
+            Attending(),
+            (3, 8),
+            3 * 8 * 8 + 5 * 4 * 8 + 5 * 6 * 8 + 3 * 5 * 8 + 3 * 5 * 8 + 3 * 8 * 8,
+        ),
+        (nn.Sequential(nn.BatchNorm1d(4), nn.ReLU(), nn.MaxPool1d(2)), (4, 8), 0),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, nn.Module) else None,
+)
+def test_each_layer_counts_its_multiplications(layer, shape, macs):
+    assert sum(count_macs(layer, torch.zeros(1, *shape)).values()) == macs
+    assert sum(count_macs(layer, torch.zeros(4, *shape)).values()) == 4 * macs
+
+
+@pytest.mark.parametrize(
+    ("model", "shape", "n_classes", "published"),
+    [
+        ("cnn2d", (3, 224, 96), 3, 1.22637e9),
+        ("cnn2d", (1, 32, 37), 2, 62.03e6),
+        ("cnn2d", (1, 32, 39), 2, 63.24e6),
+        ("cnn1d_transformer", (2, 1220), 3, 0.23310e9),
+        ("cnn1d_transformer", (1, 178), 2, 11.517e6),
+        ("cnn1d_transformer", (1, 187), 2, 32.291e6),
+    ],
+)
+def test_exact_multiplications_of_the_published_networks(model, shape, n_classes, published):
+    settings = NetworkSettings() if shape == (1, 178) else NetworkSettings(transformer=PTB)
+    view = "spectrogram" if len(shape) == 3 else "waveform"
+    network = build_network(model, {view: shape}, n_classes, settings)
+    macs = count_macs(network, {view: torch.zeros(1, *shape)})
+    assert sum(macs.values()) == pytest.approx(published, rel=1e-4)  # printed to 4 or 5 digits
+
+
+def test_a_layer_that_runs_three_times_counts_three_times_under_its_name():
+    layer = nn.Linear(4, 4)
+    assert count_macs(nn.Sequential(layer, layer, layer), torch.zeros(1, 4)) == {"0": 3 * 16}
+
+
+def test_counting_sees_behind_the_fused_transformer_and_leaves_everything_as_it_was():
+    layer = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
+    network = nn.Sequential(nn.BatchNorm1d(6), layer.eval())
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    tokens = torch.randn(1, 6, 8)
+    linears = 2 * 6 * 8 * 16
+    assert sum(count_macs(network, tokens).values()) == linears + 4 * 6 * 64 + 2 * 36 * 8
+    assert (network[0].training, layer.training) == (True, False)
+    assert torch.backends.mha.get_fastpath_enabled()
+    assert not any(module._forward_hooks for module in network.modules())
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+
+
+def test_quantized_layers_are_counted_as_the_full_ones():
+    net = nn.Sequential(nn.Conv1d(1, 8, 3), nn.Conv1d(8, 8, 3), nn.Flatten(), nn.Linear(32, 2))
+    before = count_macs(net, torch.zeros(1, 1, 8))
+    assert count_macs(quantize(net, ["1", "3"]), torch.zeros(1, 1, 8)) == before

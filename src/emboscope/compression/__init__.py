@@ -6,6 +6,7 @@ _HOMES = {
     "Cost": "cost",
     "LayerCost": "cost",
     "cost": "cost",
+    "count_macs": "cost",
     "FINE_TUNING": "finetune",
     "choose_layers": "finetune",
     "compress": "finetune",

@@ -1,8 +1,11 @@
-"""What a network costs: bits before and after, and how sparse its ternary weights are."""
+"""What a network costs: bits before and after, sparsity of ternary weights, multiplications."""
 
 import math
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import torch
@@ -22,6 +25,10 @@ ENCODINGS: dict[str, Callable[[int, int], int]] = {
     "bitmap": lambda n, m: n + m,  # one bit a weight, one sign a non-zero
     "coordinates": lambda n, m: m * (max(1, (n - 1).bit_length()) + 1),  # index and sign
 }
+
+
+_Convolution = nn.modules.conv._ConvNd
+_TransposedConvolution = nn.modules.conv._ConvTransposeNd  # a kind of the former
 
 
 @dataclass(frozen=True)
@@ -119,6 +126,103 @@ def ternary_weights(network: nn.Module) -> dict[str, Tensor]:
         if weight.numel() >= _SMALLEST and _is_ternary(weight):
             found[name] = weight
     return found
+
+
+@torch.no_grad()
+def count_macs(network: nn.Module, inputs: object) -> dict[str, int]:
+    """Multiply-accumulate operations of one pass, by layer, counted while it runs.
+
+    Counted are convolutions, linear layers on all tokens, recurrent layers on all steps, and in
+    attention the four projections and both products, of queries with keys and of weights with
+    values. Left out are biases, normalizations, activations and pooling, as is usual, and any
+    product outside of these layers. A layer that runs several times counts as often. Where weights
+    are zero nothing is saved.
+
+    Parameters
+    ----------
+    network : Module
+        It runs in evaluation mode, without the fused kernel of transformer layers, and is left as
+        it was.
+    inputs : object
+        What the network takes: a tensor, or a dict of views. A batch of one gives the count of one
+        sample.
+
+    Returns
+    -------
+    macs : dict of int
+        By name of the layer, in the order in which they run; the sum is that of the network.
+    """
+    found: Counter[str] = Counter()
+
+    def add(name: str, count: _Count, layer: nn.Module, given: tuple, result: object) -> None:
+        found[name] += count(layer, given, result)
+
+    with ExitStack() as stack:
+        stack.enter_context(_counting_mode(network))
+        for name, layer in network.named_modules():
+            count = next((each for kind, each in _COUNTS.items() if isinstance(layer, kind)), None)
+            if count:
+                stack.callback(layer.register_forward_hook(partial(add, name, count)).remove)
+        network(inputs)
+    return dict(found)
+
+
+@contextmanager
+def _counting_mode(network: nn.Module) -> Iterator[None]:
+    """Evaluation mode, without the kernel that computes a transformer layer behind the hooks."""
+    training = {module: module.training for module in network.modules()}
+    fused = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    network.eval()
+    try:
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fused)
+        for module, mode in training.items():
+            module.training = mode
+
+
+def _convolution_macs(layer: _Convolution, given: tuple, result: Tensor) -> int:
+    """One kernel over the channels of its group for each value that comes out."""
+    return result.numel() * layer.weight[0].numel()
+
+
+def _transposed_macs(layer: _Convolution, given: tuple, result: Tensor) -> int:
+    """One kernel over the channels of its group for each value that goes in."""
+    return given[0].numel() * layer.weight[0].numel()
+
+
+def _linear_macs(layer: nn.Linear, given: tuple, result: Tensor) -> int:
+    """One row of weights for each value that comes out."""
+    return result.numel() * layer.in_features
+
+
+def _recurrent_macs(layer: nn.RNNBase, given: tuple, result: tuple) -> int:
+    """Every weight once a step: of all gates, layers and directions."""
+    n_steps = result[0].numel() // result[0].shape[-1]  # of all samples
+    weights = (value for name, value in layer.named_parameters() if name.startswith("weight"))
+    return n_steps * sum(weight.numel() for weight in weights)
+
+
+def _attention_macs(layer: nn.MultiheadAttention, given: tuple, result: tuple) -> int:
+    """Projections of queries, keys, values and output, and both products over all heads."""
+    queries, keys, values = given[:3]
+    width = layer.embed_dim
+    n_queries = queries.numel() // width  # of all samples, like the next
+    n_keys = keys.numel() // keys.shape[-1]
+    length = keys.shape[1 if layer.batch_first else 0] if keys.dim() == 3 else n_keys
+    projections = 2 * n_queries * width**2 + (keys.numel() + values.numel()) * width
+    return projections + 2 * n_queries * length * width
+
+
+_Count = Callable[..., int]
+_COUNTS: dict[type[nn.Module], _Count] = {  # the first kind that fits
+    _TransposedConvolution: _transposed_macs,
+    _Convolution: _convolution_macs,
+    nn.Linear: _linear_macs,
+    nn.RNNBase: _recurrent_macs,
+    nn.MultiheadAttention: _attention_macs,
+}
 
 
 def _is_ternary(weight: Tensor) -> bool:

@@ -1,23 +1,46 @@
 """What all encoders share: their settings, their heads, what each says of itself."""
 
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
 import torch
-from pydantic import Field, PositiveInt
+from pydantic import Field, PositiveInt, model_validator
 from torch import Tensor, nn
 
 from emboscope.errors import DataError
 from emboscope.settings import Settings
 
 Profile = Literal["corrected", "paper", "released"]
-EncoderName = Literal["cnn2d", "cnn1d_transformer", "cnn2d_compact", "cnn1d_compact", "cnn2d_small"]
+EncoderName = Literal[
+    "cnn2d",
+    "cnn1d_transformer",
+    "cnn2d_compact",
+    "cnn1d_compact",
+    "cnn2d_small",
+    "resnet",
+    "resnet2d",
+    "lstm",
+    "vit",
+]
 
 
-class TransformerSettings(Settings):
+class AttentionSettings(Settings):
+    """What layers of attention share."""
+
+    width: PositiveInt = 64  # of a token
+    n_heads: PositiveInt = 4
+
+    @model_validator(mode="after")
+    def _heads_fit(self) -> Self:
+        if self.width % self.n_heads:
+            raise ValueError(
+                f"n_heads {self.n_heads}; expected a divisor of width, {self.width}. Change either"
+            )
+        return self
+
+
+class TransformerSettings(AttentionSettings):
     """Sizes of the 1-D CNN-Transformer. The defaults are those published for the EEG."""
 
-    width: PositiveInt = 64
-    n_heads: PositiveInt = 4
     hidden: PositiveInt = 8
     n_layers: PositiveInt = 4
     n_conv: PositiveInt = 2  # times that the shared convolution is applied
@@ -31,6 +54,22 @@ PTB = TransformerSettings(
 HITS = PTB  # by the published count, with two input channels
 
 
+class VitSettings(AttentionSettings):
+    """Sizes of the vision transformer."""
+
+    patch: PositiveInt = 8  # rows and frames of a token
+    hidden: PositiveInt = 128
+    n_layers: PositiveInt = 3
+    dropout: float = Field(default=0.1, ge=0, lt=1)
+
+
+class LstmSettings(Settings):
+    """Sizes of the LSTM and of the convolutions before it."""
+
+    width: PositiveInt = 32  # filters of each convolution
+    hidden: PositiveInt = 64  # units in each direction
+
+
 class NetworkSettings(Settings):
     """How a network is built. Every default stands here and nowhere else."""
 
@@ -38,7 +77,10 @@ class NetworkSettings(Settings):
     dropout: float = Field(default=0.2, ge=0, lt=1)  # of the linear heads
     n_filters: PositiveInt = 64  # of the first block of cnn2d
     compact_width: PositiveInt = 24  # filters of the first block of the compact encoders
+    resnet_width: PositiveInt = 32  # filters of the first block of resnet
     transformer: TransformerSettings = TransformerSettings()
+    vit: VitSettings = VitSettings()
+    lstm: LstmSettings = LstmSettings()
     members: tuple[EncoderName, ...] = ("cnn1d_compact", "cnn2d_compact")  # of a fusion
 
 

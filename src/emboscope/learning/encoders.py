@@ -1,4 +1,4 @@
-"""Encoders: one view in, a vector of features out. Others stand in `compact` and `small`."""
+"""Encoders: one view in, a vector of features out. Those published here, and all by name."""
 
 import math
 from itertools import pairwise
@@ -8,7 +8,10 @@ from torch import Tensor, nn
 
 from emboscope.learning.architecture import Encoder, NetworkSettings, projection_head
 from emboscope.learning.compact import Cnn1dCompact, Cnn2dCompact
+from emboscope.learning.recurrent import Lstm
+from emboscope.learning.resnet import Resnet, Resnet2d
 from emboscope.learning.small import Cnn2dSmall
+from emboscope.learning.vit import Vit
 from emboscope.registry import Registry
 
 _RELEASED_MOMENTUM = 0.99  # the Keras convention in PyTorch: statistics of the last batch
@@ -137,3 +140,7 @@ ENCODERS["cnn1d_transformer"] = Cnn1dTransformer
 ENCODERS["cnn2d_compact"] = Cnn2dCompact
 ENCODERS["cnn1d_compact"] = Cnn1dCompact
 ENCODERS["cnn2d_small"] = Cnn2dSmall
+ENCODERS["resnet"] = Resnet
+ENCODERS["resnet2d"] = Resnet2d
+ENCODERS["lstm"] = Lstm
+ENCODERS["vit"] = Vit
