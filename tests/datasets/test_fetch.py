@@ -13,6 +13,7 @@ from emboscope.datasets.fetch import Entry, RemoteFile
 from emboscope.errors import DataError, EmboscopeError
 
 CONTENT = bytes(range(256)) * 4000
+RECORDS = {"100.hea": b"head", "100.dat": b"signal", "100.atr": b"notes", "x/7.hea": b"other"}
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -20,11 +21,23 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if self.path == "/gone":
             self.send_error(404)
             return
+        if self.path.startswith("/records/"):
+            self.send_record(self.path.removeprefix("/records/"))
+            return
         self.send_response(200)
         cut = len(CONTENT) // 2 if self.path == "/cut" else len(CONTENT)
         self.send_header("Content-Length", str(len(CONTENT)))
         self.end_headers()
         self.wfile.write(CONTENT[:cut])
+
+    def send_record(self, name):
+        """A file of a small database of records, its list, or its sums."""
+        sums = [f"{hashlib.sha256(RECORDS[each]).hexdigest()} {each}\n" for each in RECORDS]
+        files = RECORDS | {"RECORDS": b"100\n", "SHA256SUMS.txt": "".join(sums).encode()}
+        self.server.asked.append(name)
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(self.server.changed.get(name, files[name]))
 
     def log_message(self, *_):
         pass
@@ -33,9 +46,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
 @pytest.fixture(scope="module")
 def server():
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
+        running.asked, running.changed = [], {}
         threading.Thread(target=running.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{running.server_port}"
+        yield running
         running.shutdown()
+
+
+def address_of(server):
+    return f"http://127.0.0.1:{server.server_port}"
 
 
 @pytest.fixture
@@ -45,7 +63,7 @@ def catalog(tmp_path, monkeypatch, server):
     monkeypatch.delenv("EMBOSCOPE_DATA", raising=False)
 
     def put(path="/ok", **sums):
-        file = RemoteFile("x.bin", server + path, **sums)
+        file = RemoteFile("x.bin", address_of(server) + path, **sums)
         monkeypatch.setitem(source.CATALOG, "x", Entry("X", "CC0", (file,)))
 
     return put
@@ -160,3 +178,62 @@ def test_list_tells_where_each_set_is(catalog, tmp_path):
     (tmp_path / "x.bin").touch()
     assert {row.name: row.where for row in source.list_datasets()}["x"] == str(tmp_path)
     assert set(where) == set(source.CATALOG)
+
+
+@pytest.fixture
+def records(tmp_path, monkeypatch, server):
+    """A data set of WFDB records at the server, which counts what it is asked for."""
+    monkeypatch.setenv("EMBOSCOPE_CACHE", str(tmp_path))
+    monkeypatch.delenv("EMBOSCOPE_DATA", raising=False)
+    entry = Entry("R", "ODC-By", records="r", address=f"{address_of(server)}/records/")
+    monkeypatch.setitem(source.CATALOG, "r", entry)
+    server.asked.clear()
+    server.changed.clear()
+    return tmp_path / "r"
+
+
+def test_records_are_fetched_with_their_list_and_sums(records, server):
+    """Not what the list does not name; nothing twice."""
+    assert source.fetch("r") == [records / "100.hea"]
+    assert (records / "100.dat").read_bytes() == b"signal"
+    assert not (records / "x").exists()
+    assert sorted(server.asked) == ["100.atr", "100.dat", "100.hea", "RECORDS", "SHA256SUMS.txt"]
+    source.fetch("r")
+    assert len(server.asked) == 5
+    (copy,) = source.copy_shipped("r", records.parent / "copy")
+    assert (copy / "100.atr").read_bytes() == b"notes"
+    assert source.verify("r") == ["r: 1 records, 3 files, as published"]
+
+
+def test_a_record_that_came_changed_is_refused_and_the_fetch_goes_on_later(records, server):
+    server.changed["100.dat"] = b"sagnil"
+    with pytest.raises(DataError, match="sha256 is"):
+        source.fetch("r")
+    with pytest.raises(DataError, match="fetch the data first: run: emboscope data fetch r"):
+        source.find("r")
+    server.changed.clear()
+    server.asked.clear()
+    source.fetch("r")
+    assert server.asked == ["100.dat", "100.hea"]
+
+
+def test_records_are_verified_by_their_sums_where_these_are(records):
+    source.fetch("r")
+    (records / "100.dat").write_bytes(b"sagnil")
+    with pytest.raises(DataError, match="sha256 is"):
+        source.verify("r")
+    (records / "100.dat").unlink()
+    with pytest.raises(DataError, match="100.dat is missing"):
+        source.verify("r")
+    (records / "SHA256SUMS.txt").unlink()
+    assert source.verify("r") == ["r: 1 records, there; SHA256SUMS.txt is not"]
+
+
+def test_records_are_listed_as_there_when_all_are(records):
+    source.fetch("r")
+    where = {row.name: row.where for row in source.list_datasets()}
+    assert where["r"] == str(records)
+    (records / "RECORDS").write_text("100\n101\n")
+    assert {row.name: row.where for row in source.list_datasets()}["r"].endswith("fetch r")
+    with pytest.raises(DataError, match="101 is missing, 1 of the 2"):
+        source.find("r")

@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import PositiveFloat, PositiveInt
 
 from emboscope.datasets.dataset import DATASETS, Dataset
-from emboscope.datasets.fetch import cache_folder, keep_arrays
+from emboscope.datasets.folders import cache_folder, keep_arrays
 from emboscope.errors import SettingsError
 from emboscope.events.block import Acquisition
 from emboscope.events.detection import detect
