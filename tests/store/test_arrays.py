@@ -46,6 +46,14 @@ def test_the_order_of_settings_does_not_matter_and_the_same_array_is_kept_once(s
     assert len(list((study.path / "derived").glob("map-*.npy"))) == 1
 
 
+def test_an_older_array_made_again_is_the_newest(study):
+    for perplexity in (30, 50, 30):
+        made = study.put_array("map", np.full((7, 2), perplexity), {"perplexity": perplexity})
+        assert study.array("map")[0, 0] == perplexity
+    assert [each.settings["perplexity"] for each in study.arrays("map")] == [50, 30]
+    assert (len(made.files), made.n_rows) == (1, 7)
+
+
 def test_a_later_array_by_the_same_settings_holds(study):
     study.put_array("map", np.zeros((7, 2)), {})
     study.put_array("map", np.ones((2, 2)), {}, ids=np.array([3, 1]))

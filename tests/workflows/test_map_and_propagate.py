@@ -110,6 +110,21 @@ def test_a_second_propagation_replaces_the_first(study):
         CliRunner().invoke(app, ["labels", str(study), "undo"])
 
 
+def test_where_people_are_unsure_no_label_is_counted(study):
+    map_study(study, PCA)
+    samples, before = labels(study)
+    row = int(np.flatnonzero((samples.splits == "train") & (before.source == ""))[0])
+    unsure = LabelEvent(int(samples.ids[row]), "bob", "expert", (1 / 3, 1 / 3, 1 / 3))
+    with Study.open(study) as opened:
+        opened.append([unsure])
+    result = propagate_study(study, PropagateSettings(method="minimax_forest"))
+    _, after = labels(study)
+    assert (after.source == "propagated").sum() == result.new
+    assert (after.y[samples.splits == "train"] < 0).sum() == result.unlabeled == 1
+    for _ in range(2):
+        CliRunner().invoke(app, ["labels", str(study), "undo"])
+
+
 def test_the_commands_print_one_json_object(study):
     drawn = CliRunner().invoke(
         app, ["map", str(study), "--projection", "pca", "--grid", "one", "--json"]

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, func, insert, select, update
 
 from emboscope.errors import DataError
 from emboscope.store.database import new_key, now
@@ -80,16 +80,20 @@ def add_shard(
     parents: Iterable[int] = (),
     recordings: Iterable[int] = (),
 ) -> int:
-    """Key of a shard, with what it was made from; the same shard again is the same row."""
+    """Key of a shard, with what it was made from.
+
+    The same as the newest of its kind is the same row; the same as an older one becomes the newest.
+    """
     packed = np.asarray(ids, _IDS).tobytes()
+    newest = select(func.max(shards.c.id)).where(shards.c.kind == shard.kind).scalar_subquery()
     same = select(shards.c.id, shards.c.ids).where(
-        shards.c.kind == shard.kind,
+        shards.c.id == newest,
         shards.c.settings_hash == shard.settings_hash,
         shards.c.sha256 == shard.sha256,
     )
-    for row in connection.execute(same):
-        if bytes(row.ids) == packed:
-            return row.id
+    row = connection.execute(same).first()
+    if row is not None and bytes(row.ids) == packed:
+        return row.id
     values = {name: getattr(shard, name) for name in Written.__dataclass_fields__}
     values["settings"] = dict(shard.settings)
     key = new_key(connection, insert(shards).values(**values, ids=packed, created=now()))
@@ -148,7 +152,7 @@ def info_of(rows: Sequence[Row]) -> ArrayInfo:
         settings_hash=last.settings_hash,
         settings=last.settings,
         shards=tuple(row.id for row in rows),
-        files=tuple(row.file for row in rows),
+        files=tuple(dict.fromkeys(row.file for row in rows)),
         n_rows=len(ids),
         created=last.created,
     )

@@ -27,7 +27,7 @@ def files_of(connection: Connection, name: str) -> tuple[str, ...]:
         found |= more
         grown = bool(more)
     rows = connection.execute(select(shards.c.id, shards.c.file).order_by(shards.c.id))
-    return tuple(row.file for row in rows if row.id in found)
+    return tuple(dict.fromkeys(row.file for row in rows if row.id in found))
 
 
 def recordings_of(connection: Connection, of_shards: Iterable[int]) -> tuple[str, ...]:

@@ -79,7 +79,7 @@ class Shelf:
         ids: np.ndarray | None = None,
         parents: Iterable[ArrayInfo] = (),
     ) -> ArrayInfo:
-        """Keep an array; the same again is kept once.
+        """Keep an array, which becomes the newest of its kind; the same again is kept once.
 
         Parameters
         ----------

@@ -73,6 +73,7 @@ class Training:
     ids: np.ndarray
     subjects: np.ndarray
     given: np.ndarray  # classes; -1 where nobody said anything sure
+    judged: np.ndarray  # bool: somebody said something, unsure or against another too
 
 
 def training_samples(study: Study) -> Training:
@@ -91,8 +92,9 @@ def training_samples(study: Study) -> Training:
             f"{FEWEST_SAMPLES}. Ingest more recordings."
         )
     labels = study.labels()
-    given = np.where(np.isin(labels.source, MANUAL), labels.y, -1)
-    return Training(samples.ids[train], samples.subjects[train], given[train])
+    judged = np.isin(labels.source, MANUAL)
+    given = np.where(judged, labels.y, -1)
+    return Training(samples.ids[train], samples.subjects[train], given[train], judged[train])
 
 
 def map_study(path: Path, settings: MapStudySettings, progress: Progress = silent) -> MapResult:

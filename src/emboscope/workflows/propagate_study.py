@@ -42,7 +42,8 @@ class PropagateResult:
     ----------
     method : str
     given, new, unlabeled : int
-        Labels that people gave, labels that spread, samples that stay without one.
+        Labels that people gave, labels that spread, samples that stay without one: those too of
+        which people are unsure or differ, since their word holds.
     by_class : dict of str to int
         New labels.
     cells : tuple of CalibrationCell
@@ -95,14 +96,14 @@ def propagate_study(
             points, training.given, quality, features, groups=training.subjects
         )
         pictures = _pictures(study, training, points, model, calibration)
-        new = (training.given < 0) & (model.transduction_ >= 0)
+        new = ~training.judged & (model.transduction_ >= 0)
         batch = "" if dry_run else _write(study, training, model, settings)
         names = Counter(study.classes[int(label)] for label in model.transduction_[new])
     return PropagateResult(
         method=settings.method,
         given=int((training.given >= 0).sum()),
         new=int(new.sum()),
-        unlabeled=int((model.transduction_ < 0).sum()),
+        unlabeled=int((training.given < 0).sum() - new.sum()),
         by_class=dict(names),
         cells=calibration.cells if calibration else (),
         recommended=calibration.recommend(settings.target_error) if calibration else None,
@@ -164,7 +165,7 @@ def _write(study: Study, training: Training, model: Propagator, settings: Propag
     before = study.labels().source
     stale = dict(zip(study.samples().ids.tolist(), before == "propagated", strict=True))
     events = []
-    for row in np.flatnonzero(training.given < 0):
+    for row in np.flatnonzero(~training.judged):
         sample = int(training.ids[row])
         labeled = model.transduction_[row] >= 0
         if not labeled and not stale[sample]:
