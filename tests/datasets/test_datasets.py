@@ -7,12 +7,15 @@ from numpy.testing import assert_allclose, assert_array_equal
 from emboscope.datasets import DATASETS, OwnFile, load_dataset
 from emboscope.datasets.hits import (
     CLASSES,
+    Hits,
     HitsSettings,
     cut_hits,
     dataset_of,
     held_patients,
+    load_hits224,
     simulated_hits,
 )
+from emboscope.datasets.hits_stream import StreamSettings, draw_mix, stream_hits
 from emboscope.datasets.public import export_tcd, tcd_recordings
 from emboscope.errors import DataError, SettingsError
 from emboscope.signal.readers import read_recording
@@ -77,6 +80,64 @@ def test_hits_are_made_once(tmp_path, monkeypatch):
     first = simulated_hits(SMALL)
     monkeypatch.setattr("emboscope.datasets.hits.simulate", None)
     assert_array_equal(simulated_hits(SMALL).segments, first.segments)
+
+
+def test_hits224_are_the_same_segments_with_a_larger_image(tmp_path, monkeypatch):
+    monkeypatch.setenv("EMBOSCOPE_CACHE", str(tmp_path))
+    monkeypatch.setattr("emboscope.datasets.hits.HitsSettings", lambda: SMALL)
+    data = load_hits224()
+    assert data.name == "hits224"
+    assert data.views["spectrogram"].shape[1:] == (1, 224, 96)
+    hits = dataset_of(simulated_hits(SMALL), test_groups=held_patients(SMALL))
+    assert_array_equal(data.views["waveform"], hits.views["waveform"])
+    assert_array_equal(data.is_test, hits.is_test)
+
+
+def many_hits(counts):
+    """So many rows of each class, in the order of classes, of five patients in turn."""
+    y = np.repeat(np.arange(3), counts)
+    segments = np.arange(len(y))[:, None, None] * np.ones((1, 2, 4), np.float32)
+    votes = np.repeat(y[:, None], 3, axis=1).astype(np.int8)
+    return Hits(segments, y, votes, np.arange(len(y)) % 5, np.arange(len(y)) / 10)
+
+
+def test_a_stream_is_drawn_in_the_mix_that_is_asked_for():
+    hits = many_hits([900, 200, 100])
+    drawn = draw_mix(hits, StreamSettings(counts=(80, 12, 8)))
+    assert np.bincount(drawn.y).tolist() == [80, 12, 8]
+    rows = (10 * drawn.peaks_s).round().astype(int)
+    assert len(set(rows)) == 100
+    for name in Hits.__dataclass_fields__:  # what belongs to a row stays with it
+        assert_array_equal(getattr(drawn, name), getattr(hits, name)[rows])
+    again = draw_mix(hits, StreamSettings(counts=(80, 12, 8)))
+    assert_array_equal(again.peaks_s, drawn.peaks_s)
+
+
+def test_a_stream_with_too_few_of_a_class_keeps_its_mix():
+    drawn = draw_mix(many_hits([900, 200, 4]), StreamSettings(counts=(80, 12, 8)))
+    assert np.bincount(drawn.y).tolist() == [40, 6, 4]
+
+
+def test_a_stream_is_of_the_patients_of_hits_and_holds_out_the_same():
+    stream, hits = StreamSettings(), HitsSettings()
+    assert_array_equal(held_patients(stream), held_patients(hits))
+    assert stream.simulation.seed == hits.simulation.seed
+    longer = SimulationSettings(**stream.simulation.model_dump() | {"minutes": 0.1})
+    shorter = SimulationSettings(**hits.simulation.model_dump() | {"minutes": 0.05})
+    assert simulate(longer, 7).patient == simulate(shorter, 7).patient
+    assert np.isclose(np.divide(stream.counts, sum(stream.counts)), [0.8, 0.12, 0.08]).all()
+
+
+def test_a_stream_is_made_once_and_leaves_no_candidate_out_before_the_draw(tmp_path, monkeypatch):
+    monkeypatch.setenv("EMBOSCOPE_CACHE", str(tmp_path))
+    settings = StreamSettings(simulation=SMALL.simulation, counts=(10**6, 10**6, 10**6))
+    whole = sum(len(cut_hits(simulate(SMALL.simulation, n), n, settings).y) for n in (0, 1))
+    monkeypatch.setattr("emboscope.datasets.hits_stream.draw_mix", lambda hits, _: hits)
+    stream = stream_hits(settings)
+    assert len(stream.y) == whole
+    assert len(stream.y) > len(simulated_hits(SMALL).y)
+    monkeypatch.setattr("emboscope.datasets.hits.simulate", None)
+    assert_array_equal(stream_hits(settings).segments, stream.segments)
 
 
 def test_a_true_event_lends_its_class_to_one_candidate_only():
@@ -203,7 +264,7 @@ def test_npz_without_labels_says_what_it_holds(tmp_path):
 
 
 def test_registry_names_what_is_there():
-    assert {"esr", "hits", "mnist", "mnist15k", "tcd_dwl"} <= set(DATASETS)
+    assert {"esr", "hits", "hits224", "hits_sada", "mnist", "mnist15k", "tcd_dwl"} <= set(DATASETS)
 
 
 def test_test_patients_are_fixed_and_four_of_each_center():

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from emboscope.datasets import heartbeats, hits, public  # noqa: F401  (they register data sets)
+from emboscope.datasets import heartbeats, hits, hits_stream, public  # noqa: F401  (registered)
 from emboscope.datasets.dataset import DATASETS, Dataset
 from emboscope.datasets.own import OwnFile, load_own
 from emboscope.progress import Progress, silent

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +16,7 @@ from emboscope.events.detection import detect
 from emboscope.events.settings import DetectionSettings
 from emboscope.progress import Progress, silent
 from emboscope.representations.front_end import FrontEnd
-from emboscope.representations.views import SpectrogramSettings, WaveformSettings
+from emboscope.representations.views import HITS224, SpectrogramSettings, WaveformSettings
 from emboscope.settings import Settings
 from emboscope.simulation.patient import N_CENTERS, SIMULATOR_VERSION
 from emboscope.simulation.recording import SimulatedRecording, SimulationSettings, simulate
@@ -23,6 +24,7 @@ from emboscope.simulation.recording import SimulatedRecording, SimulationSetting
 SFREQ = 4385.0
 CLASSES = ("artifact", "gaseous", "solid")
 FORMAT_VERSION = 1
+HITS48 = SpectrogramSettings(reference="background", n_fft=64, hop=28, window="hann")
 _TEST_SHARE = 12 / 51  # of the patients of each center
 
 
@@ -71,20 +73,15 @@ class Hits:
         return np.where(counts.max(axis=1) > 1, counts.argmax(axis=1), self.votes[:, 0])
 
 
-def front_end() -> FrontEnd:
-    """Segments of 319 ms at 4385 Hz, their I and Q, and dB over background of 64 × 48."""
+def front_end(image: SpectrogramSettings = HITS48) -> FrontEnd:
+    """Segments of 319 ms at 4385 Hz, their I and Q, and dB over background, 64 × 48 by default."""
     return FrontEnd(
         sfreq=SFREQ,
         n_channels=2,
         n_times=1400,
         peak_sample=700,
         high_pass_hz=150.0,
-        views={
-            "waveform": WaveformSettings(scaling="none"),
-            "spectrogram": SpectrogramSettings(
-                reference="background", n_fft=64, hop=28, window="hann"
-            ),
-        },
+        views={"waveform": WaveformSettings(scaling="none"), "spectrogram": image},
     )
 
 
@@ -130,20 +127,30 @@ def _some(rows: np.ndarray, settings: HitsSettings, rng: np.random.Generator) ->
 
 def simulated_hits(settings: HitsSettings, progress: Progress = silent) -> Hits:
     """HITS of all patients; made once, then read from the cache folder."""
-    path = cache_folder() / f"hits-{_key(settings)}.npz"
+    return kept_hits("hits", settings, lambda: cut_all(settings, progress))
+
+
+def kept_hits(name: str, settings: HitsSettings, make: Callable[[], Hits]) -> Hits:
+    """What is in the cache folder under a name and these settings; made where it is not."""
+    path = cache_folder() / f"{name}-{_key(settings)}.npz"
     if path.is_file():
         with np.load(path, allow_pickle=False) as content:
-            return Hits(**{name: content[name] for name in content.files})
+            return Hits(**{each: content[each] for each in content.files})
+    hits = make()
+    keep_arrays(path, vars(hits))
+    return hits
+
+
+def cut_all(settings: HitsSettings, progress: Progress = silent) -> Hits:
+    """Candidates of all patients, simulated one after the other."""
     parts = []
     for patient in range(settings.simulation.n_patients):
         parts.append(cut_hits(simulate(settings.simulation, patient), patient, settings))
         progress("simulating patients", patient + 1, settings.simulation.n_patients)
-    hits = Hits(**{
+    return Hits(**{
         name: np.concatenate([getattr(part, name) for part in parts])
         for name in Hits.__dataclass_fields__
     })
-    keep_arrays(path, vars(hits))
-    return hits
 
 
 def held_patients(settings: HitsSettings) -> np.ndarray:
@@ -167,9 +174,14 @@ def _key(settings: HitsSettings) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def dataset_of(hits: Hits, name: str = "hits", test_groups: np.ndarray | None = None) -> Dataset:
+def dataset_of(
+    hits: Hits,
+    name: str = "hits",
+    test_groups: np.ndarray | None = None,
+    image: SpectrogramSettings = HITS48,
+) -> Dataset:
     """Hits as a data set: both views, true classes, soft labels of the raters, patients."""
-    chain = front_end()
+    chain = front_end(image)
     return Dataset(
         name=name,
         views=chain.compute(hits.segments),
@@ -190,4 +202,12 @@ def load_hits(progress: Progress = silent) -> Dataset:
     return dataset_of(simulated_hits(settings, progress), test_groups=held_patients(settings))
 
 
+def load_hits224(progress: Progress = silent) -> Dataset:
+    """The segments of `hits` with a spectrogram of 224 × 96, the size of the published images."""
+    settings = HitsSettings()
+    hits = simulated_hits(settings, progress)
+    return dataset_of(hits, "hits224", held_patients(settings), HITS224)
+
+
 DATASETS["hits"] = load_hits
+DATASETS["hits224"] = load_hits224

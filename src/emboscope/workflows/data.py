@@ -7,6 +7,12 @@ from emboscope.datasets.fetch import CATALOG, copy_shipped, fetch, located, veri
 from emboscope.datasets.public import export_tcd
 from emboscope.progress import Progress, silent
 
+SIMULATED = {
+    "hits": "HITS of simulated patients",
+    "hits224": "the same with images of 224 × 96",
+    "hits_sada": "a realistic stream of HITS of the same patients",
+}
+
 
 @dataclass(frozen=True)
 class DataRow:
@@ -20,8 +26,9 @@ class DataRow:
 
 def list_data() -> list[DataRow]:
     """All data sets: simulated, shipped, and those to fetch."""
-    simulated = DataRow("hits", "HITS of simulated patients", "BSD-3-Clause", "made when used")
-    rows = [simulated]
+    rows = [
+        DataRow(name, title, "BSD-3-Clause", "made when used") for name, title in SIMULATED.items()
+    ]
     for name, entry in CATALOG.items():
         here = located(name)
         where = "in the package" if entry.shipped else str(here[0].parent) if here else "to fetch"
