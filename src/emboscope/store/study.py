@@ -218,6 +218,21 @@ class Study:
         """Keep an array; see `Shelf.put_array`."""
         return self._shelf.put_array(kind, array, settings, ids, parents)
 
+    def write_again(
+        self, made: Mapping[str, tuple[np.ndarray, Mapping[str, object]]]
+    ) -> tuple[str, ...]:
+        """Write array files of which the tables tell already, because they were lost; their names.
+
+        Parameters
+        ----------
+        made : mapping of str to (array, settings)
+            By kind, as `add_recording` takes them.
+        """
+        return tuple(
+            self._shelf.write(kind, array, settings, len(array)).file
+            for kind, (array, settings) in made.items()
+        )
+
     def made_from(self, recording: str) -> tuple[str, ...]:
         """Files in `derived/` in which something of a recording stands, oldest first."""
         with self._database.read() as connection:

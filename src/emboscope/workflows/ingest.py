@@ -2,11 +2,10 @@
 
 import hashlib
 import hmac
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-
-import numpy as np
 
 from emboscope.errors import DataError, SettingsError
 from emboscope.progress import Progress, silent
@@ -16,7 +15,12 @@ from emboscope.store.recordings import RecordingInfo
 from emboscope.store.splits import TEST, check_share
 from emboscope.store.study import Study
 from emboscope.workflows.files import versions
-from emboscope.workflows.ingest_recording import Arrival, check_copy, ingest_recording
+from emboscope.workflows.ingest_recording import (
+    Arrival,
+    check_copy,
+    ingest_recording,
+    restore_arrays,
+)
 from emboscope.workflows.one_scan import ScanOptions, open_for
 from emboscope.workflows.scan import detection_settings, expand
 from emboscope.workflows.truth_labels import read_raters, truth_events
@@ -24,6 +28,7 @@ from emboscope.workflows.truth_labels import read_raters, truth_events
 THRESHOLD_DB = 3.0  # of a candidate: what an expert then judges
 TEST_SHARE = 0.25
 ADDED, THERE, PLANNED = "added", "in already", "would be added"
+RESTORED = "in already, arrays made again"
 
 
 @dataclass(frozen=True)
@@ -98,7 +103,8 @@ def ingest(
     """Add recordings to a study, which is made where it is missing.
 
     All are opened before the first is searched. A recording that is in already, by its hash, is
-    skipped; after an interrupt the same call goes on.
+    skipped, unless its array files are missing: they are made again. After an interrupt the same
+    call goes on.
 
     Raises
     ------
@@ -108,6 +114,11 @@ def ingest(
         If an option cannot be.
     """
     check_share(options.test_share)
+    if options.test_subjects == ():
+        raise SettingsError(
+            "--test-subjects: no name; expected some of the subjects. For a study without a test "
+            "part pass --test-share 0."
+        )
     paths = expand(recordings)
     subjects = [_look(path, options) for path in paths]
     if not is_study(study):
@@ -120,8 +131,8 @@ def ingest(
     with Study.open(study) if is_study(study) else Study.create(study) as opened:
         opened.sweep()
         opened.bind_key(_key_check(key))
-        rows = tuple(_ingest_all(opened, arrivals, key, options, progress))
-        return _result(opened, rows)
+        done = list(_ingest_all(opened, arrivals, key, options, progress))
+        return _result(opened, _rows(opened, done))
 
 
 def _check_chosen(options: IngestOptions, subjects: Sequence[str]) -> None:
@@ -144,7 +155,7 @@ def study_key(study: Path, options: IngestOptions) -> bytes:
     DataError
         If the study is there and its key is not.
     """
-    path = options.key or study.with_name(f"{study.resolve().name}.key")
+    path = options.key or study.absolute().with_name(f"{study.resolve().name}.key")
     if path.resolve().is_relative_to(study.resolve()):
         raise SettingsError(
             f"--pseudonym-key '{path}': in the study; expected a place apart from the data. "
@@ -189,11 +200,12 @@ def _ingest_all(
     key: bytes,
     options: IngestOptions,
     progress: Progress,
-) -> Iterator[IngestRow]:
-    """Rows in the order of the recordings, as they are done."""
+) -> Iterator[tuple[RecordingInfo, str]]:
+    """What became of each recording, in their order."""
     known = {info.sha256: info for info in study.recordings()}
     _check_names(arrivals, known)
-    new = [arrival.subject for arrival in arrivals if arrival.sha256 not in known]
+    once = {arrival.sha256: arrival for arrival in reversed(arrivals)}  # a copy is no patient
+    new = [arrival.subject for sha256, arrival in once.items() if sha256 not in known]
     chosen = _chosen(options, {arrival.subject for arrival in arrivals}, key)
     study.assign_splits(new, options.test_share, options.seed, chosen)
     added = 0
@@ -203,10 +215,12 @@ def _ingest_all(
             made = ingest_recording(study, arrival, options.scan, options.copy, progress)
             known[arrival.sha256] = made.info
             added += len(made.ids)
+        elif restore_arrays(study, arrival, options.scan, known[arrival.sha256].name, progress):
+            status = RESTORED
         progress("ingesting recordings", done, len(arrivals))
         if options.truth:
             _import_truth(study, arrival, known[arrival.sha256])
-        yield _row(study, known[arrival.sha256], status)
+        yield known[arrival.sha256], status
     if new:
         study.record_run("ingest", _settings(options), {"samples": added})
 
@@ -236,15 +250,19 @@ def _import_truth(study: Study, arrival: Arrival, info: RecordingInfo) -> None:
     study.append(truth_events(arrival.path, info.sha256, samples.ids[mine], samples.peaks_s[mine]))
 
 
-def _row(study: Study, info: RecordingInfo, status: str) -> IngestRow:
-    return IngestRow(
-        name=info.name,
-        subject=info.subject,
-        split=study.splits()[info.subject],
-        status=status,
-        minutes=info.duration_s / 60,
-        samples=int(np.count_nonzero(study.samples().recordings == info.name)),
-        flags=info.flags,
+def _rows(study: Study, done: Iterable[tuple[RecordingInfo, str]]) -> tuple[IngestRow, ...]:
+    splits, counts = study.splits(), Counter(study.samples().recordings.tolist())
+    return tuple(
+        IngestRow(
+            name=info.name,
+            subject=info.subject,
+            split=splits[info.subject],
+            status=status,
+            minutes=info.duration_s / 60,
+            samples=counts[info.name],
+            flags=info.flags,
+        )
+        for info, status in done
     )
 
 
@@ -267,12 +285,9 @@ def _plan(study: Path, arrivals: Sequence[Arrival]) -> IngestResult:
         return IngestResult(str(study), tuple(map(_planned, arrivals)), 0, 0, 0, True)
     with Study.open(study) as opened:
         known = {info.sha256: info for info in opened.recordings()}
-        rows = [
-            _row(opened, known[arrival.sha256], THERE)
-            if arrival.sha256 in known
-            else _planned(arrival)
-            for arrival in arrivals
-        ]
+        there = _rows(opened, [(info, THERE) for info in known.values()])
+        by_hash = dict(zip(known, there, strict=True))
+        rows = [by_hash.get(arrival.sha256) or _planned(arrival) for arrival in arrivals]
         return replace(_result(opened, tuple(rows)), dry_run=True)
 
 
@@ -282,10 +297,11 @@ def _planned(arrival: Arrival) -> IngestRow:
 
 def _result(study: Study, rows: tuple[IngestRow, ...]) -> IngestResult:
     splits = study.splits()
+    subjects = {info.subject for info in study.recordings()}  # some that are drawn may not be in
     return IngestResult(
         study=str(study.path),
         rows=rows,
-        subjects=len(splits),
-        test_subjects=list(splits.values()).count(TEST),
+        subjects=len(subjects),
+        test_subjects=sum(splits[subject] == TEST for subject in subjects),
         samples=study.samples().ids.size,
     )

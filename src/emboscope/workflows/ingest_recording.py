@@ -1,6 +1,6 @@
 """One recording into a study: its candidates, their segments, both views, the 14 items."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -24,6 +24,8 @@ from emboscope.workflows.one_scan import NOT_RECORDED, ScanOptions, open_for, sc
 RUN_IN_S = 1.0  # of signal before a segment, in which the high-pass settles
 AFTER_S = 0.05  # after it, for the filter of another sampling rate
 COPY_S = 30.0  # of signal that is copied at a time
+SPECTROGRAM = "spectrogram"  # kind of array, like SEGMENTS
+NO_SUBJECT = "no subject_id: a patient of its own"
 
 
 @dataclass(frozen=True)
@@ -67,9 +69,7 @@ def ingest_recording(
     """
     folder = study.path / "derived" / "events"
     scan_recording(arrival.path, arrival.name, folder, options, progress)
-    path = folder / f"{arrival.name}.events.json"
-    content = parse_event_file(read_json(path), arrival.name)
-    events = [row.event() for row in content.events]
+    content, events = _found(folder / f"{arrival.name}.events.json")
     source = open_for(arrival.path, options)
     chain = front_end()
     segments = cut_segments(source, events, chain)
@@ -77,7 +77,54 @@ def ingest_recording(
     if copy:
         where = copy_recording(source, study.path, arrival).relative_to(study.path)
     info = _info(arrival, str(where), copy, content)
+    if not source.subject_id.strip():
+        info = replace(info, flags=(*info.flags, NO_SUBJECT))
     return Ingested(info, study.add_recording(info, events, arrays_of(segments, chain)))
+
+
+def restore_arrays(
+    study: Study, arrival: Arrival, options: ScanOptions, name: str, progress: Progress
+) -> bool:
+    """Make the array files of a recording again where one is missing; whether one was.
+
+    Parameters
+    ----------
+    name : str
+        Of the recording in the study.
+
+    Raises
+    ------
+    DataError
+        If they do not become what they were.
+    """
+    derived = study.path / "derived"
+    missing = [
+        file
+        for file in study.made_from(name)
+        if file.startswith((f"{SEGMENTS}-", f"{SPECTROGRAM}-")) and not (derived / file).is_file()
+    ]
+    if not missing:
+        return False
+    path = derived / "events" / f"{name}.events.json"
+    if not path.is_file():
+        scan_recording(arrival.path, name, path.parent, options, progress)
+    _, events = _found(path)
+    chain = front_end()
+    segments = cut_segments(open_for(arrival.path, options), events, chain)
+    written = study.write_again(arrays_of(segments, chain))
+    lost = set(missing) - set(written)
+    if lost:
+        raise DataError(
+            f"array file '{derived / min(lost)}': missing, and the recording no longer leads to "
+            "it; expected the same signal, options and versions. Restore it from a copy."
+        )
+    return True
+
+
+def _found(path: Path) -> tuple[EventFile, list[Event]]:
+    """What a scan wrote of a recording, and the events in it."""
+    content = parse_event_file(read_json(path), path.name.removesuffix(".events.json"))
+    return content, [row.event() for row in content.events]
 
 
 def cut_segments(source: Source, events: list[Event], chain: FrontEnd) -> np.ndarray:
@@ -114,7 +161,7 @@ def arrays_of(
     whole = chain.model_dump(mode="json")
     cut = chain.model_dump(mode="json", exclude={"views"})
     spectrogram = chain.compute(segments)["spectrogram"]
-    return {SEGMENTS: (segments, cut), "spectrogram": (spectrogram, whole)}
+    return {SEGMENTS: (segments, cut), SPECTROGRAM: (spectrogram, whole)}
 
 
 def copy_recording(source: Source, study: Path, arrival: Arrival) -> Path:
