@@ -141,8 +141,8 @@ def count_macs(network: nn.Module, inputs: object) -> dict[str, int]:
     Parameters
     ----------
     network : Module
-        It runs in evaluation mode, without the fused kernel of transformer layers, and is left as
-        it was.
+        It runs in evaluation mode and is left as it was. PyTorch computes transformer layers with
+        hooks, as are set here, step by step and not in one fused kernel, so that all are seen.
     inputs : object
         What the network takes: a tensor, or a dict of views. A batch of one gives the count of one
         sample.
@@ -154,30 +154,31 @@ def count_macs(network: nn.Module, inputs: object) -> dict[str, int]:
     """
     found: Counter[str] = Counter()
 
-    def add(name: str, count: _Count, layer: nn.Module, given: tuple, result: object) -> None:
+    def add(
+        name: str, count: _Count, layer: nn.Module, given: tuple, named: dict, result: object
+    ) -> None:
+        given += tuple(named[key] for key in _ARGUMENTS if key in named)
         found[name] += count(layer, given, result)
 
     with ExitStack() as stack:
-        stack.enter_context(_counting_mode(network))
+        stack.enter_context(_evaluating(network))
         for name, layer in network.named_modules():
             count = next((each for kind, each in _COUNTS.items() if isinstance(layer, kind)), None)
             if count:
-                stack.callback(layer.register_forward_hook(partial(add, name, count)).remove)
+                hook = partial(add, name, count)
+                stack.callback(layer.register_forward_hook(hook, with_kwargs=True).remove)
         network(inputs)
     return dict(found)
 
 
 @contextmanager
-def _counting_mode(network: nn.Module) -> Iterator[None]:
-    """Evaluation mode, without the kernel that computes a transformer layer behind the hooks."""
+def _evaluating(network: nn.Module) -> Iterator[None]:
+    """Evaluation mode, each module back in its own afterwards."""
     training = {module: module.training for module in network.modules()}
-    fused = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)
     network.eval()
     try:
         yield
     finally:
-        torch.backends.mha.set_fastpath_enabled(fused)
         for module, mode in training.items():
             module.training = mode
 
@@ -215,6 +216,7 @@ def _attention_macs(layer: nn.MultiheadAttention, given: tuple, result: tuple) -
     return projections + 2 * n_queries * length * width
 
 
+_ARGUMENTS = ("input", "query", "key", "value")  # that may be given by name
 _Count = Callable[..., int]
 _COUNTS: dict[type[nn.Module], _Count] = {  # the first kind that fits
     _TransposedConvolution: _transposed_macs,
