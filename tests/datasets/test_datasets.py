@@ -253,7 +253,7 @@ def test_missing_unknown_and_empty_files(tmp_path):
     with pytest.raises(DataError, match="empty"):
         load_dataset(tmp_path / "x.csv")
     (tmp_path / "x.doc").write_text("x")
-    with pytest.raises(DataError, match=r"expected .csv or .npz"):
+    with pytest.raises(DataError, match=r"expected .csv, .npz or .h5"):
         load_dataset(tmp_path / "x.doc")
 
 

@@ -13,7 +13,7 @@ __all__ = ["DATASETS", "Dataset", "OwnFile", "load_dataset"]
 def load_dataset(
     name: str | Path, options: OwnFile | None = None, progress: Progress = silent
 ) -> Dataset:
-    """A registered data set, or the user's own CSV or NPZ.
+    """A registered data set, or the user's own CSV, NPZ or HDF5 of HITS.
 
     Raises
     ------
@@ -22,4 +22,4 @@ def load_dataset(
     """
     if str(name) in DATASETS:
         return DATASETS[str(name)](progress)
-    return load_own(Path(name), options or OwnFile())
+    return load_own(Path(name), options or OwnFile(), progress)

@@ -181,17 +181,31 @@ def dataset_of(
     image: SpectrogramSettings = HITS48,
 ) -> Dataset:
     """Hits as a data set: both views, true classes, soft labels of the raters, patients."""
+    soft = hits.soft_labels
+    return segments_dataset(name, hits.segments, hits.y, hits.groups, soft, test_groups, image)
+
+
+def segments_dataset(
+    name: str,
+    segments: np.ndarray,
+    y: np.ndarray,
+    groups: np.ndarray,
+    soft_labels: np.ndarray | None,
+    test_groups: np.ndarray | None,
+    image: SpectrogramSettings = HITS48,
+) -> Dataset:
+    """Segments (n, 2, 1400), as the front end of `hits` cuts them, as a data set of patients."""
     chain = front_end(image)
     return Dataset(
         name=name,
-        views=chain.compute(hits.segments),
-        y=hits.y,
-        groups=hits.groups,
+        views=chain.compute(segments),
+        y=y,
+        groups=groups,
         sfreq=SFREQ,
         classes=CLASSES,
         front_end=chain,
         group_kind="patient",
-        soft_labels=hits.soft_labels,
+        soft_labels=soft_labels,
         test_groups=test_groups,
     )
 

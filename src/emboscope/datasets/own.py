@@ -1,4 +1,4 @@
-"""The user's own data: a CSV with one sample a row, or an NPZ."""
+"""The user's own data: a CSV with one sample a row, an NPZ, or an HDF5 of HITS."""
 
 import csv
 import zipfile
@@ -8,7 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from emboscope.datasets.dataset import Dataset
+from emboscope.datasets.hits_file import SUFFIXES, load_hits_file
 from emboscope.errors import DataError
+from emboscope.progress import Progress, silent
 from emboscope.representations.front_end import FrontEnd
 
 UNLABELLED = {"", "-1"}
@@ -32,11 +34,11 @@ class OwnFile:
     group_column: str | None = None
 
 
-def load_own(path: Path, options: OwnFile) -> Dataset:
+def load_own(path: Path, options: OwnFile, progress: Progress = silent) -> Dataset:
     """Read a CSV, with one sample a row, or an NPZ with `X`, `y`, and maybe `groups` and `sfreq`.
 
     Commas, semicolons or tabs separate a CSV; a header line may stand above. A label that is
-    empty or −1 is unlabelled.
+    empty or −1 is unlabelled. An HDF5 holds HITS: see `load_hits_file`.
 
     Raises
     ------
@@ -49,9 +51,11 @@ def load_own(path: Path, options: OwnFile) -> Dataset:
         raise DataError(f"data '{path}': no such file or data set. Check the path.")
     if path.stat().st_size == 0:
         raise DataError(f"data '{path}': empty (0 bytes). Export it again.")
+    if path.suffix.lower() in SUFFIXES:
+        return load_hits_file(path, progress)
     reader = {".csv": _read_csv, ".npz": _read_npz}.get(path.suffix.lower())
     if reader is None:
-        raise DataError(f"data '{path}': format not read; expected .csv or .npz.")
+        raise DataError(f"data '{path}': format not read; expected .csv, .npz or .h5.")
     X, labels, groups, sfreq = reader(path, options)
     if sfreq is None or not sfreq > 0:
         raise DataError(f"data '{path}': sampling frequency not known. Pass --sfreq, in Hz.")
