@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
 from emboscope.errors import DataError, SettingsError
+from emboscope.store import Study
 from emboscope.store.labels import (
     MANUAL,
     LabelEvent,
@@ -18,6 +19,7 @@ from emboscope.store.labels import (
     undo_events,
     votes,
 )
+from emboscope.store.log import _event, read_log
 
 IDS = np.array([1, 2, 3])
 ARTIFACT, GASEOUS, SOLID = np.eye(3)
@@ -198,6 +200,25 @@ def test_the_log_keeps_every_word_in_order_with_time_and_details(study):
     assert (log[0].details, log[0].comment, log[0].batch) == (details, "hm", "b1")
     assert log[1].batch == log[1].uuid
     assert log[0].when.endswith("+00:00")
+
+
+def test_a_log_that_was_read_before_is_read_on_and_is_whole(study, monkeypatch):
+    study.append([said(1, "ann", SOLID)])
+    first = study.log()
+    with Study.open(study.path) as other:  # as another process
+        other.append([said(2, "bob", SOLID)])
+    read = []
+    monkeypatch.setattr("emboscope.store.log._event", lambda row: read.append(row) or _event(row))
+    assert study.log()[:1] == first
+    assert [event.annotator for event in study.log()] == ["ann", "bob"]
+    assert len(read) == 1
+
+
+def test_an_event_that_was_committed_late_is_not_missed(study):
+    study.append([said(1, "ann", SOLID), said(2, "ann", SOLID), said(3, "ann", GASEOUS)])
+    with study._database.read() as connection:
+        whole = read_log(connection)
+        assert read_log(connection, (whole[0], whole[2])) == whole
 
 
 def test_an_event_sent_twice_stands_in_the_log_once(study):

@@ -163,19 +163,22 @@ def fold(
         of_sample.setdefault(event.sample_id, []).append(event)
     soft = np.full((len(ids), n_classes), np.nan)
     sources, annotators = [""] * len(ids), [""] * len(ids)
-    for row, sample in enumerate(ids.tolist()):
-        said = of_sample.get(sample, [])
+    rows = [row for row, sample in enumerate(ids.tolist()) if sample in of_sample]
+    means = []
+    for row, sample in zip(rows, ids[rows].tolist(), strict=True):
+        said = of_sample[sample]
         said = [event for event in said if event.source in MANUAL] or said
-        if said:
-            soft[row] = _mean([event.probabilities or () for event in said])
-            sources[row] = said[-1].source
-            annotators[row] = "+".join(sorted({event.annotator for event in said}))
+        means.append(_mean([event.probabilities or () for event in said]))
+        sources[row] = said[-1].source
+        annotators[row] = "+".join(sorted({event.annotator for event in said}))
+    if rows:
+        soft[rows] = means
     return Labels(hard(soft), soft, np.array(sources, str), np.array(annotators, str))
 
 
-def _mean(shares: Sequence[tuple[float, ...]]) -> np.ndarray:
+def _mean(shares: Sequence[tuple[float, ...]]) -> Sequence[float]:
     """Mean of distributions; one stays what it is, to the bit."""
-    return np.asarray(shares[0]) if len(shares) == 1 else np.mean(shares, axis=0)
+    return shares[0] if len(shares) == 1 else np.mean(shares, axis=0)
 
 
 def hard(soft: np.ndarray) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, Row, insert, select
+from sqlalchemy import Connection, Row, func, insert, select
 
 from emboscope.errors import DataError
 from emboscope.store.database import among, now
@@ -43,10 +43,17 @@ def append_events(
     return tuple(places[event.uuid] for event in events)
 
 
-def read_log(connection: Connection) -> tuple[LabelEvent, ...]:
-    """All events in their order."""
-    query = select(label_log).order_by(label_log.c.id)
-    return tuple(_event(row) for row in connection.execute(query))
+def read_log(connection: Connection, known: tuple[LabelEvent, ...] = ()) -> tuple[LabelEvent, ...]:
+    """All events in their order; of those that are known, only how many they are is asked.
+
+    On a server a place may be taken before another and committed after it: then all are read.
+    """
+    last = known[-1].number if known else 0
+    before = select(func.count()).select_from(label_log).where(label_log.c.id <= last)
+    if connection.execute(before).scalar() != len(known):
+        known, last = (), 0
+    query = select(label_log).where(label_log.c.id > last).order_by(label_log.c.id)
+    return (*known, *(_event(row) for row in connection.execute(query)))
 
 
 def _uuids(events: Sequence[LabelEvent]) -> list[str]:

@@ -48,6 +48,7 @@ class Study:
         self._id = settings.study
         self._database = database
         self._shelf = Shelf(path / DERIVED, database)
+        self._read: tuple[LabelEvent, ...] = ()  # of the log, which only grows
 
     @classmethod
     def create(cls, path: Path | str, url: str | None = None) -> Self:
@@ -282,7 +283,8 @@ class Study:
     def log(self) -> tuple[LabelEvent, ...]:
         """All events, in their order."""
         with self._database.read() as connection:
-            return read_log(connection)
+            self._read = read_log(connection, self._read)
+        return self._read
 
     def labels(
         self,
