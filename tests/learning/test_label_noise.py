@@ -66,9 +66,9 @@ def test_given_map_says_what_a_class_is_mistaken_for(rng):
 @pytest.mark.parametrize("flip", [flip_symmetric, flip_asymmetric])
 @given(y=st.lists(st.integers(-1, 2)), rate=st.floats(0, 1), seed=st.integers(0, 99))
 def test_unlabeled_rows_and_the_input_stay(flip, y, rate, seed):
-    given_labels = np.array(y, dtype=np.int64)
+    given_labels = np.array(y, dtype=np.int8)
     noisy = flip(given_labels, rate, 3, np.random.default_rng(seed))
-    assert_array_equal(given_labels, np.array(y, dtype=np.int64))
+    assert_array_equal(given_labels, np.array(y, dtype=np.int8))
     assert not np.shares_memory(noisy, given_labels)
     assert noisy.dtype == given_labels.dtype
     assert_array_equal(noisy == -1, given_labels == -1)

@@ -10,7 +10,7 @@ from torch.nn import functional
 from torch.testing import assert_close
 
 from emboscope.errors import SettingsError
-from emboscope.learning.label_noise import transition_matrix
+from emboscope.learning.label_noise import flip_symmetric, transition_matrix
 from emboscope.learning.losses import LOSSES, LossSettings, criterion, small_loss_weights
 from twins import losses as twins
 
@@ -144,6 +144,25 @@ def test_forward_is_least_at_the_clean_posterior(kind):
         logits = P.log().requires_grad_()
         criterion("forward", chosen)(logits, noisy).backward()
         assert_close(logits.grad, torch.zeros(1, 3, dtype=torch.float64), atol=1e-12, rtol=0)
+
+
+def test_forward_learns_the_certainty_that_noise_hides(rng):
+    """Two classes far apart, 3 labels in 10 wrong: to `ce` each label is 70 % sure."""
+    y = np.arange(1000) % 2
+    noisy = torch.tensor(flip_symmetric(y, 0.3, 2, rng))
+    x = torch.tensor(np.stack([2 * y - 1, np.ones(1000)], axis=1), dtype=torch.float32)
+    sure = {}
+    for name in ("ce", "forward"):
+        loss = criterion(name, LossSettings(noise_rate=0.3))
+        weight = torch.zeros(2, 2, requires_grad=True)
+        optimizer = torch.optim.Adam([weight], lr=0.1)
+        for _ in range(100):
+            optimizer.zero_grad()
+            loss(x @ weight, noisy).backward()
+            optimizer.step()
+        sure[name] = (x @ weight).detach().softmax(dim=1).max(dim=1).values.mean().item()
+    assert sure["ce"] == pytest.approx(0.7, abs=0.06)  # four standard deviations of 1000 draws
+    assert sure["forward"] > 0.9
 
 
 def test_transition_that_cannot_be_is_refused():

@@ -115,7 +115,8 @@ def noise_soft(labels: np.ndarray, rate: float, rng: np.random.Generator) -> np.
     largest = noisy.max(axis=1, keepdims=True)
     less = noisy < largest  # nowhere in a row of NaN
     draws = np.where(less, rng.random(noisy.shape), -1)
-    wrong = np.flatnonzero((rng.random(len(noisy)) < rate) & less.any(axis=1))
+    wrong = np.flatnonzero(rng.random(len(noisy)) < rate)
+    # where no class has less, both are the first: nothing moves
     first, other = noisy[wrong].argmax(axis=1), draws[wrong].argmax(axis=1)
     noisy[wrong, first], noisy[wrong, other] = noisy[wrong, other], noisy[wrong, first]
     return noisy

@@ -42,12 +42,11 @@ def small_loss_weights(each: Tensor, keep_share: float, known: Tensor | None = N
         raise SettingsError(
             f"keep_share: {keep_share}; expected above 0 and at most 1. 0.9 leaves out a tenth."
         )
-    each = each.detach()
     known = torch.ones_like(each, dtype=torch.bool) if known is None else known
     n_known = int(known.sum())
     n_kept = min(n_known, max(1, round(keep_share * n_known)))
     order = torch.where(known, each, torch.inf).argsort(stable=True)
-    weights = torch.zeros_like(each)
+    weights = torch.zeros_like(each)  # no part of the graph of `each`
     if n_kept:
         weights[order[:n_kept]] = n_known / n_kept
     return weights
