@@ -169,6 +169,28 @@ def test_tables_of_an_unknown_version_or_missing_are_refused(study):
         Study.open(study.path)
 
 
+def test_tables_with_damaged_text_are_one_sentence(study):
+    study.close()
+    path = study.path / "tables.sqlite"
+    with sqlite3.connect(path) as connection:
+        connection.execute("PRAGMA journal_mode=DELETE")
+        connection.execute("UPDATE recordings SET artery = CAST(X'FF8C' AS TEXT)")
+    connection.close()
+    with Study.open(study.path) as again, pytest.raises(DataError, match="restore the file"):
+        again.recordings()
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE about SET classes = '[nonsense'")
+    connection.close()
+    with pytest.raises(DataError, match=r"damaged \(Expecting value.*Restore the tables from"):
+        Study.open(study.path)
+
+
+def test_a_study_where_nothing_can_be_made_is_one_sentence(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(SettingsError, match="file/study': Not a directory. Choose another folder"):
+        Study.create(tmp_path / "file" / "study")
+
+
 def test_a_server_that_does_not_answer_is_one_sentence(tmp_path, monkeypatch):
     pytest.importorskip("psycopg")
     monkeypatch.setenv("EMBOSCOPE_STORE_URL", "postgresql+psycopg://me:secret@/x?host=/nowhere")

@@ -1,5 +1,6 @@
 """A connection to the tables, by any SQLAlchemy URL; errors of the database in one sentence."""
 
+import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -22,6 +23,8 @@ from emboscope.errors import DataError, SettingsError
 from emboscope.store.tables import METADATA, SCHEMA_VERSION, about
 
 BUSY_S = 60.0  # that a writer waits for another
+FILE_REMEDY = "See that you may write there, or restore the file from a copy."
+SERVER_REMEDY = "Is it running, and may you use it?"
 CHUNK = 1000  # values asked for in one statement
 
 
@@ -57,6 +60,7 @@ class Database:
                 'postgresql+psycopg://USER@HOST/NAME. For PostgreSQL: pip install "emboscope[pg]".'
             ) from error
         self.url = parsed.render_as_string(hide_password=True)
+        self._remedy = FILE_REMEDY if local else SERVER_REMEDY
         if local:
             _flush_each_commit(self._engine)
         self._writer = self._engine.execution_options(writes=True)
@@ -99,7 +103,10 @@ class Database:
         DataError
             If the tables are missing, of an unknown version, or of another study.
         """
-        remedy = "Restore the tables, or mend [store] url of study.toml or EMBOSCOPE_STORE_URL."
+        remedy = (
+            "Restore the tables, see that you may write to them, or mend [store] url of study.toml "
+            "or EMBOSCOPE_STORE_URL."
+        )
         with self._kept_if_right():
             with self._translated(remedy), self._engine.begin() as connection:
                 row = connection.execute(select(about)).first()
@@ -129,7 +136,7 @@ class Database:
             raise
 
     @contextmanager
-    def _translated(self, remedy: str = "Is it running, and may you use it?") -> Iterator[None]:
+    def _translated(self, remedy: str = "") -> Iterator[None]:
         try:
             yield
         except IntegrityError as error:
@@ -137,7 +144,11 @@ class Database:
             raise ConflictError(f"store '{self.url}': {words}. Repeat the command.") from error
         except SQLAlchemyError as error:
             words = " ".join(str(getattr(error, "orig", None) or error).split()).rstrip(".")
-            raise DataError(f"store '{self.url}': {words}. {remedy}") from error
+            raise DataError(f"store '{self.url}': {words}. {remedy or self._remedy}") from error
+        except (UnicodeDecodeError, json.JSONDecodeError) as error:
+            raise DataError(
+                f"store '{self.url}': damaged ({error}). Restore the tables from a copy."
+            ) from error
 
 
 def _flush_each_commit(engine: Engine) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import tomli_w
 from sqlalchemy import URL
 
-from emboscope.errors import DataError
+from emboscope.errors import DataError, SettingsError
 from emboscope.settings import Settings, read_toml
 
 FORMAT_VERSION = 1
@@ -40,6 +40,16 @@ def check_new(path: Path) -> None:
             f"study '{path}': something else is there; expected a study, or a new or empty "
             "folder. Name another."
         )
+
+
+def make_new(path: Path) -> bool:
+    """Make the folder of a new study; whether it was not there. SettingsError if it cannot be."""
+    made = not path.exists()
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError(f"study '{path}': {error.strerror}. Choose another folder.") from error
+    return made
 
 
 def write_settings(path: Path, settings: StudySettings) -> None:

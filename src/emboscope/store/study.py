@@ -67,13 +67,12 @@ class Study:
         DataError
             If the folder is not empty, or the database cannot be used or holds a study.
         SettingsError
-            If the URL is none.
+            If the URL is none, or the folder cannot be made.
         """
         path = Path(path)
         folder.check_new(path)
         settings = StudySettings(study=uuid.uuid4().hex, store=StoreSettings(url=url))
-        made = not path.exists()
-        path.mkdir(parents=True, exist_ok=True)
+        made = folder.make_new(path)
         try:
             database = Database(url or folder.database_url(path, settings))
             database.create(settings.study, LABELS)
