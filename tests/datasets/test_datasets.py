@@ -322,7 +322,7 @@ def test_organs_are_joined_but_for_the_official_test_part(tmp_path, monkeypatch)
 def test_organs_have_to_be_fetched(tmp_path, monkeypatch):
     monkeypatch.setenv("EMBOSCOPE_DATA", str(tmp_path))
     monkeypatch.setenv("EMBOSCOPE_CACHE", str(tmp_path))
-    with pytest.raises(DataError, match="run: emboscope data fetch organc_v2"):
+    with pytest.raises(DataError, match="Run: emboscope data fetch organc_v2"):
         load_dataset("organc_v2")
 
 

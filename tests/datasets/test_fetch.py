@@ -103,7 +103,7 @@ def test_no_server_is_one_sentence(catalog, monkeypatch):
 
 def test_nothing_is_fetched_unasked(catalog):
     catalog()
-    with pytest.raises(DataError, match="run: emboscope data fetch x"):
+    with pytest.raises(DataError, match="Run: emboscope data fetch x"):
         source.find("x")
 
 
@@ -124,7 +124,7 @@ def test_changed_file_fails_verification(catalog, tmp_path):
 
 
 def test_data_that_need_an_account_tell_what_to_do(catalog, tmp_path):
-    with pytest.raises(DataError, match="download it with your Kaggle account"):
+    with pytest.raises(DataError, match="Download it with your Kaggle account"):
         source.fetch("ptb")
 
 
@@ -209,7 +209,7 @@ def test_a_record_that_came_changed_is_refused_and_the_fetch_goes_on_later(recor
     server.changed["100.dat"] = b"sagnil"
     with pytest.raises(DataError, match="sha256 is"):
         source.fetch("r")
-    with pytest.raises(DataError, match="fetch the data first: run: emboscope data fetch r"):
+    with pytest.raises(DataError, match="fetch the data first. Run: emboscope data fetch r"):
         source.find("r")
     server.changed.clear()
     server.asked.clear()

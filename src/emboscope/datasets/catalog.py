@@ -72,7 +72,7 @@ _PHYSIONET = "https://physionet.org/files/"
 def _kaggle(first: str, second: str, records: str) -> str:
     """How the heartbeats in CSV files are got."""
     return (
-        "download it with your Kaggle account from "
+        "Download it with your Kaggle account from "
         f"https://www.kaggle.com/datasets/shayanfazeli/heartbeat and put {first} and {second} into "
         f"{{folder}}; or run: emboscope data fetch {records}, the records, with patients"
     )

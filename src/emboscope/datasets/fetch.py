@@ -82,9 +82,12 @@ def find_records(name: str) -> Path:
 
 
 def _absent(name: str) -> DataError:
-    step = CATALOG[name].by_hand or f"run: emboscope data fetch {name}"
-    where = step.format(folder=data_folders()[0])
-    return DataError(f"data set '{name}': not on this machine; fetch the data first: {where}.")
+    """What to do about a data set that is not here."""
+    entry, folder = CATALOG[name], data_folders()[0]
+    step = entry.by_hand.format(folder=folder) or f"Run: emboscope data fetch {name}"
+    if entry.records:
+        step += f"; or put the records of {entry.address} into {folder / entry.records}"
+    return DataError(f"data set '{name}': not on this machine; fetch the data first. {step}.")
 
 
 def fetch(
