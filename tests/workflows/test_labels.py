@@ -126,6 +126,41 @@ def test_a_named_batch_is_taken_back_by_whoever_said_it(folder):
         undo_labels(folder, "nine", None)
 
 
+def test_of_a_batch_of_several_persons_one_takes_back_the_own_words(folder, tmp_path):
+    rows = "sample_id,label,annotator\n4,solid,ann\n4,solid,bob\n1,solid,bob\n"
+    (tmp_path / "two.csv").write_text(rows)
+    run(folder, "import", tmp_path / "two.csv")
+    assert as_json(folder, "undo", "--annotator", "bob")["by_annotator"] == {"bob": 2}
+    with Study.open(folder) as study:
+        assert study.labels().annotator.tolist() == ["ann", "ann", "ann", "ann"]
+    assert as_json(folder, "undo")["by_annotator"] == {"ann": 1}
+
+
+def test_samples_without_a_label_go_out_to_be_filled_in(folder, tmp_path):
+    out = as_json(folder, "export", tmp_path / "todo.csv", "--unlabeled")
+    assert (out["samples"], out["by_label"]) == (1, {"none": 1})
+    head, row = (tmp_path / "todo.csv").read_text().splitlines()
+    assert as_json(folder, "import", tmp_path / "todo.csv", "--annotator", "ann")["batch"] == ""
+    filled = row.split(",")
+    filled[3] = "solid"
+    (tmp_path / "todo.csv").write_text(f"{head}\n{','.join(filled)}\n")
+    back = as_json(folder, "import", tmp_path / "todo.csv", "--annotator", "ann")
+    assert back["by_label"] == {"solid": 1}
+    run(folder, "export", tmp_path / "tasks.json", "--format", "label_studio", "--unlabeled",
+        "--annotator", "bob")  # fmt: skip
+    tasks = json.loads((tmp_path / "tasks.json").read_text())
+    assert [task["data"]["sample_id"] for task in tasks] == [1, 2, 3, 4]
+    assert not any(task["annotations"] for task in tasks)
+
+
+def test_labels_whose_pictures_are_lost_do_not_go_out(folder, tmp_path):
+    for path in (folder / "derived").glob("spectrogram-*"):
+        path.unlink()
+    done = run(folder, "export", tmp_path / "labels.h5")
+    assert done.exit_code == 3
+    assert not (tmp_path / "labels.h5").exists()
+
+
 def test_agreement_of_two_on_what_both_labeled(folder):
     """Four samples, one disputed: 3 of 4 agree; chance of 1/2·1/4 + 1/2·1/2 + 0·1/4 = 3/8."""
     artifact, gaseous, solid = np.eye(3).tolist()
@@ -175,6 +210,8 @@ def test_people_read_sentences(folder, tmp_path):
         (["import", "none.xyz"], 2, "no format has the suffix '.xyz'"),
         (["import", "none.csv", "--format", "xml"], 2, "format of labels 'xml': unknown"),
         (["undo", "--annotator", "eve"], 3, "log: nothing to undo of eve"),
+        (["export", f"{__file__}/a.csv"], 2, "Choose another"),
+        (["export", "no.h5", "--unlabeled"], 2, "hits_hdf5 has no empty labels; expected csv, lab"),
     ],
 )
 def test_nonsense_is_one_sentence(folder, arguments, code, text):

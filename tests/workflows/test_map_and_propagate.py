@@ -57,6 +57,18 @@ def test_without_a_map_nothing_spreads(study):
         propagate_study(study, PropagateSettings())
 
 
+def test_without_a_sure_label_nothing_spreads_and_what_to_do_is_said(study):
+    CliRunner().invoke(app, ["labels", str(study), "undo"])
+    with pytest.raises(DataError, match="no sample of a training .* FILE.csv --unlabeled"):
+        propagate_study(study, PropagateSettings())
+    drawn = CliRunner().invoke(
+        app, ["map", str(study), "--projection", "pca", "--grid", "one"], terminal_width=300
+    )
+    assert "--unlabeled, and import it" in " ".join(drawn.stdout.split())
+    with Study.open(study) as opened:
+        opened.undo(opened.log()[-1].batch, "ann")
+
+
 def test_the_map_says_what_it_is_worth_and_draws_it(study):
     result = map_study(study, PCA)
     assert [finding.name for finding in result.findings] == [

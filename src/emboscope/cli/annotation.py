@@ -120,6 +120,7 @@ class LabelRequest:
     form: str | None
     annotator: str | None
     merged: bool
+    unlabeled: bool
     batch: str | None
     last: int
     dry_run: bool
@@ -156,6 +157,9 @@ def labels(
     merged: Annotated[
         bool, typer.Option("--merged", help="Export one row a sample, the mean of all.")
     ] = False,
+    unlabeled: Annotated[
+        bool, typer.Option("--unlabeled", help="Export the samples without a label, to fill in.")
+    ] = False,
     batch: Annotated[str | None, typer.Option(help="Undo this batch, not the last.")] = None,
     last: Annotated[int, typer.Option(help="Entries of the log.", min=1)] = 20,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check only; write nothing.")] = False,
@@ -168,7 +172,7 @@ def labels(
     Example: emboscope labels study export labels.csv
     """
     request = LabelRequest(
-        study, file, form, annotator, merged, batch, last, dry_run, seed, as_json
+        study, file, form, annotator, merged, unlabeled, batch, last, dry_run, seed, as_json
     )
     ACTIONS[action](request)
 
@@ -187,7 +191,7 @@ def _export(request: LabelRequest) -> None:
 
     count = export_labels(
         request.study, request.named_file(), request.form, request.annotator, request.merged,
-        request.dry_run,
+        request.unlabeled, request.dry_run,
     )  # fmt: skip
     _print_count(count, "would be exported" if count.dry_run else "exported", request)
 

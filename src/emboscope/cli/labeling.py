@@ -60,7 +60,8 @@ def map(
     for finding in result.findings:
         typer.echo(f"{finding.name}: {finding.verdict}. {finding.sentence}")
     typer.echo("Pictures: " + ", ".join(result.pictures))
-    typer.echo(f"Next: emboscope propagate {study} --dry-run")
+    label = f"emboscope labels {study} export FILE.csv --unlabeled, and import it with labels"
+    typer.echo(f"Next: {f'emboscope propagate {study} --dry-run' if result.labeled else label}")
 
 
 @command

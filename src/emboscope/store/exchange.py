@@ -69,6 +69,20 @@ def merged_rows(labels: Labels, samples: Samples, classes: Sequence[str]) -> lis
     ]  # fmt: skip
 
 
+def blank_rows(labels: Labels, samples: Samples) -> list[LabelRow]:
+    """A row a sample of which nothing is said, to be filled in."""
+    return [
+        LabelRow(
+            where="",
+            sample_id=int(samples.ids[row]),
+            label="",
+            recording=str(samples.recordings[row]),
+            peak_s=float(samples.peaks_s[row]),
+        )
+        for row in np.flatnonzero(labels.annotator == "").tolist()
+    ]
+
+
 def _row(
     samples: Samples,
     row: int,

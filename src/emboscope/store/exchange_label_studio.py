@@ -17,7 +17,10 @@ CONTROL, OBJECT = "label", "signal"  # names of the choice and of what is judged
 
 
 def write_tasks(path: Path, rows: Sequence[LabelRow], classes: Sequence[str]) -> None:
-    """Write a task a sample: what people said as annotations, what was computed as predictions."""
+    """Write a task a sample: what people said as annotations, what was computed as predictions.
+
+    A row without a label is a task that waits for one.
+    """
     tasks: dict[int | None, dict] = {}
     for row in rows:
         data = {"sample_id": row.sample_id, "recording": row.recording, "peak_s": row.peak_s}
@@ -28,6 +31,8 @@ def write_tasks(path: Path, rows: Sequence[LabelRow], classes: Sequence[str]) ->
             "predictions": [],
         }
         task = tasks.setdefault(row.sample_id, empty)
+        if not row.label:
+            continue
         result = [{
             "from_name": CONTROL, "to_name": OBJECT, "type": "choices",
             "value": {"choices": [row.label]},

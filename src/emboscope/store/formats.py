@@ -25,18 +25,21 @@ class Format:
     write : callable (path, rows, classes)
     merged : bool
         Whether a sample stands in the file once.
+    blank : bool
+        Whether a sample may stand there without a label, to be filled in.
     """
 
     suffix: str
     read: Callable[[Path, Sequence[str]], list[LabelRow]]
     write: Callable[[Path, Sequence[LabelRow], Sequence[str]], None]
     merged: bool = False
+    blank: bool = False
 
 
 FORMATS: Registry[Format] = Registry("format of labels")
-FORMATS["csv"] = Format(".csv", read_csv, write_csv)
+FORMATS["csv"] = Format(".csv", read_csv, write_csv, blank=True)
 FORMATS["json"] = Format(".json", read_labels, write_labels)
-FORMATS["label_studio"] = Format(".json", read_tasks, write_tasks)
+FORMATS["label_studio"] = Format(".json", read_tasks, write_tasks, blank=True)
 FORMATS["hits_hdf5"] = Format(".h5", read_hdf5, write_hdf5, merged=True)
 
 
@@ -55,5 +58,5 @@ def format_of(path: Path, name: str | None) -> Format:
             return each
     raise SettingsError(
         f"labels '{path}': no format has the suffix '{path.suffix}'; expected "
-        f"{', '.join(each.suffix for each in FORMATS.values())}. Pass --format."
+        f"{', '.join(dict.fromkeys(each.suffix for each in FORMATS.values()))}. Pass --format."
     )

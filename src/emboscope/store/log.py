@@ -66,7 +66,7 @@ def _check_samples(connection: Connection, events: Sequence[LabelEvent]) -> None
     if missing:
         raise DataError(
             f"label of sample {min(missing)}: not in the study; expected one of its samples. "
-            "List them: emboscope labels STUDY export FILE."
+            "List them: emboscope labels STUDY export FILE, also with --unlabeled."
         )
 
 

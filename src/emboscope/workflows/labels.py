@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from emboscope.errors import SettingsError
-from emboscope.store.exchange import LabelRow, events_of, merged_rows, rows_of
+from emboscope.store.exchange import LabelRow, blank_rows, events_of, merged_rows, rows_of
 from emboscope.store.exchange_hdf5 import picture_name
-from emboscope.store.formats import FORMATS, format_of
+from emboscope.store.formats import FORMATS, Format, format_of
 from emboscope.store.labels import LabelEvent, hard, last_batch, undo_events
 from emboscope.store.study import Study
+from emboscope.workflows.files import prepare_folder
 
 PICTURE_DB = (-20.0, 30.0)  # over the background: from black to white
 
@@ -86,7 +87,7 @@ def import_labels(
             opened.append(events)
         names = opened.classes
     said = [(event.sample_id, _name(event, names), event.annotator) for event in events]
-    return _count(said, file, _name_of(form), "" if dry_run else batch, dry_run)
+    return _count(said, file, _name_of(form), "" if dry_run or not said else batch, dry_run)
 
 
 def export_labels(
@@ -95,35 +96,54 @@ def export_labels(
     name: str | None,
     annotator: str | None = None,
     merged: bool = False,
+    unlabeled: bool = False,
     dry_run: bool = False,
 ) -> LabelCount:
     """Write what holds now: a row a sample and annotator, or a row a sample.
+
+    The file comes last: where it is, all is there.
 
     Parameters
     ----------
     merged : bool
         One row a sample: the mean of the annotators, else what was computed.
+    unlabeled : bool
+        The samples of which nothing is said, or not by the annotator, to be filled in.
 
     Raises
     ------
     SettingsError
-        If the file is there already.
+        If the file is there already or cannot be written, or its format has no empty labels.
     """
     form = format_of(file, name)
     if file.exists():
         raise SettingsError(f"labels '{file}': there already; expected a new file. Name another.")
     with Study.open(study) as opened:
-        samples, classes = opened.samples(), opened.classes
-        if merged or form.merged:
-            rows = merged_rows(opened.labels(annotator=annotator), samples, classes)
-        else:
-            rows = rows_of(opened.log(), samples, classes, annotator)
+        rows = _rows(opened, form, annotator, merged, unlabeled)
         if not dry_run:
-            form.write(file, rows, classes)
-        if rows and not dry_run and form is FORMATS["hits_hdf5"]:
-            _write_pictures(opened, file, rows)
-    said = [(row.sample_id or 0, row.label, row.annotator) for row in rows]
+            prepare_folder(file.parent)
+            if rows and form is FORMATS["hits_hdf5"]:
+                _write_pictures(opened, file, rows)
+            form.write(file, rows, opened.classes)
+    said = [(row.sample_id or 0, row.label or "none", row.annotator or "nobody") for row in rows]
     return _count(said, file, _name_of(form), "", dry_run)
+
+
+def _rows(
+    study: Study, form: Format, annotator: str | None, merged: bool, unlabeled: bool
+) -> list[LabelRow]:
+    """What a file of labels holds."""
+    samples, classes = study.samples(), study.classes
+    if unlabeled and not form.blank:
+        names = ", ".join(name for name, each in FORMATS.items() if each.blank)
+        raise SettingsError(
+            f"--unlabeled: {_name_of(form)} has no empty labels; expected {names}. Pass --format."
+        )
+    if unlabeled:
+        return blank_rows(study.labels(annotator=annotator), samples)
+    if merged or form.merged:
+        return merged_rows(study.labels(annotator=annotator), samples, classes)
+    return rows_of(study.log(), samples, classes, annotator)
 
 
 def read_log(study: Path, last: int, annotator: str | None = None) -> tuple[LogEntry, ...]:
@@ -148,7 +168,8 @@ def undo_labels(
     Parameters
     ----------
     annotator : str, optional
-        Who takes it back; whoever said the batch by default.
+        Who takes it back; whoever said the batch by default. Of a batch of several persons only
+        what this one said.
 
     Raises
     ------
@@ -158,10 +179,12 @@ def undo_labels(
     with Study.open(study) as opened:
         log, classes = opened.log(), opened.classes
         target, who = _target(log, batch, annotator)
+        of = {event.uuid: event for event in log}
         events = undo_events(log, target, who)
+        own = [each for each in events if of[str(each.details["undoes"])].annotator == annotator]
+        events = tuple(own) or events
         if not dry_run:
             opened.append(events)
-    of = {event.uuid: event for event in log}
     taken = [of[str(event.details["undoes"])] for event in events]
     said = [(event.sample_id, _name(event, classes), event.annotator) for event in taken]
     return _count(said, None, "", target, dry_run)

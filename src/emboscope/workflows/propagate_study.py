@@ -87,6 +87,7 @@ def propagate_study(
     PROPAGATORS[settings.method]
     with Study.open(path) as study:
         training = training_samples(study)
+        _check_labeled(path, training)
         features, points, quality = _mapped(study, training)
         situation = Situation(features, points, training.given, quality, groups=training.subjects)
         progress("calibration", 0, 1)
@@ -111,6 +112,14 @@ def propagate_study(
         batch=batch,
         pictures=pictures,
     )
+
+
+def _check_labeled(path: Path, training: Training) -> None:
+    if not (training.given >= 0).any():
+        raise DataError(
+            f"study '{path}': no sample of a training patient has a sure label; expected some. "
+            f"List what to label: emboscope labels {path} export FILE.csv --unlabeled"
+        )
 
 
 def _mapped(study: Study, training: Training) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
