@@ -70,7 +70,7 @@ def find_r_peaks(signal: np.ndarray, sfreq: float) -> np.ndarray:
     Returns
     -------
     peaks : ndarray of int64, shape (n_peaks,)
-        Samples, ascending; none in a signal that is constant, or shorter than 2 s.
+        Samples, ascending; none in a signal that is a straight line, or shorter than 2 s.
 
     References
     ----------

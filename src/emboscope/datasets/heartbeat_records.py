@@ -37,12 +37,13 @@ class Beats:
     rows : ndarray of float32, shape (n, 187)
         From 0 to 1, zeros after the end.
     y : ndarray of int64, shape (n,)
-    patients : ndarray of str, shape (n,)
+    groups : ndarray, shape (n,)
+        Patients, by name; or a number a beat, where they are not known.
     """
 
     rows: np.ndarray
     y: np.ndarray
-    patients: np.ndarray
+    groups: np.ndarray
 
 
 def mitbih_beats(folder: Path, progress: Progress = silent) -> Beats:

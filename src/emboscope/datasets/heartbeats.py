@@ -36,8 +36,8 @@ def load_ptb(progress: Progress = silent) -> Dataset:
     """
     if not located("ptb") and located("ptbdb"):
         return load_ptbdb(progress)
-    rows, y, _ = _published("ptb", progress)
-    return _rows_dataset("ptb", rows, y, PTB_CLASSES, PTB_SFREQ)
+    beats, _ = _published("ptb", progress)
+    return _dataset("ptb", beats, "row", PTB_CLASSES, PTB_SFREQ)
 
 
 def load_mitbih(progress: Progress = silent) -> Dataset:
@@ -54,21 +54,21 @@ def load_mitbih(progress: Progress = silent) -> Dataset:
     """
     if not located("mitbih") and located("mitdb"):
         return load_mitdb(progress)
-    rows, y, n_first = _published("mitbih", progress)
-    test = np.arange(n_first, len(y))
-    return _rows_dataset("mitbih", rows, y, MITBIH_CLASSES, MITBIH_SFREQ, test)
+    beats, n_first = _published("mitbih", progress)
+    test = beats.groups[n_first:]
+    return _dataset("mitbih", beats, "row", MITBIH_CLASSES, MITBIH_SFREQ, test)
 
 
 def load_ptbdb(progress: Progress = silent) -> Dataset:
     """PTB heartbeats cut out of the records, in groups of patients; see `ptb_beats`."""
     beats = ptb_beats(find_records("ptbdb"), progress)
-    return _patients_dataset("ptbdb", beats, PTB_CLASSES, PTB_SFREQ)
+    return _dataset("ptbdb", beats, "patient", PTB_CLASSES, PTB_SFREQ)
 
 
 def load_mitdb(progress: Progress = silent) -> Dataset:
     """MIT-BIH heartbeats cut out of the records, in groups of patients; see `mitbih_beats`."""
     beats = mitbih_beats(find_records("mitdb"), progress)
-    return _patients_dataset("mitdb", beats, MITBIH_CLASSES, MITBIH_SFREQ)
+    return _dataset("mitdb", beats, "patient", MITBIH_CLASSES, MITBIH_SFREQ)
 
 
 def released_ptb_split(y: np.ndarray, seed: int = RELEASED_SEED) -> tuple[np.ndarray, np.ndarray]:
@@ -108,50 +108,37 @@ def heartbeat_front_end(sfreq: float) -> FrontEnd:
     return FrontEnd(sfreq=sfreq, n_times=187)
 
 
-def _published(name: str, progress: Progress) -> tuple[np.ndarray, np.ndarray, int]:
-    """Rows and classes of the CSV files of a data set, and how many the first file holds."""
+def _published(name: str, progress: Progress) -> tuple[Beats, int]:
+    """The beats in the CSV files of a data set, a group each, and how many the first file holds."""
     paths, tables = find(name), []
     for done, (file, path) in enumerate(zip(CATALOG[name].remote, paths, strict=True), start=1):
         check_file(file, path)
         tables.append(np.loadtxt(path, np.float32, delimiter=",", ndmin=2))
         progress("reading files", done, len(paths))
     table = np.concatenate(tables)
-    return table[:, :-1], table[:, -1].astype(np.int64), len(tables[0])
+    beats = Beats(table[:, :-1], table[:, -1].astype(np.int64), np.arange(len(table)))
+    return beats, len(tables[0])
 
 
-def _rows_dataset(
+def _dataset(
     name: str,
-    rows: np.ndarray,
-    y: np.ndarray,
+    beats: Beats,
+    group_kind: str,
     classes: tuple[str, ...],
     sfreq: float,
-    test: np.ndarray | None = None,
+    test_groups: np.ndarray | None = None,
 ) -> Dataset:
-    chain = heartbeat_front_end(sfreq)
-    return Dataset(
-        name=name,
-        views=chain.compute(rows[:, None]),
-        y=y,
-        groups=np.arange(len(y)),
-        sfreq=sfreq,
-        classes=classes,
-        front_end=chain,
-        group_kind="row",
-        test_groups=test,
-    )
-
-
-def _patients_dataset(name: str, beats: Beats, classes: tuple[str, ...], sfreq: float) -> Dataset:
     chain = heartbeat_front_end(sfreq)
     return Dataset(
         name=name,
         views=chain.compute(beats.rows[:, None]),
         y=beats.y,
-        groups=beats.patients,
+        groups=beats.groups,
         sfreq=sfreq,
         classes=classes,
         front_end=chain,
-        group_kind="patient",
+        group_kind=group_kind,
+        test_groups=test_groups,
     )
 
 
