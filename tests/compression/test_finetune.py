@@ -8,8 +8,8 @@ from emboscope.compression.finetune import choose_layers, compress
 from emboscope.errors import DataError, SettingsError
 from emboscope.learning.architecture import NetworkSettings
 from emboscope.learning.estimator import SignalClassifier
-from emboscope.learning.loop import TrainSettings
 from emboscope.learning.models import build_network
+from emboscope.learning.settings import TrainSettings
 
 SHAPES = {"waveform": (1, 178), "spectrogram": (1, 32, 37)}
 NARROW = NetworkSettings(compact_width=8)
@@ -37,11 +37,11 @@ def fitted():
 def test_of_each_encoder_all_but_the_first_layer_are_chosen():
     names = choose_layers(build_network("hybrid_late", SHAPES, 2, NARROW))
     assert names[:3] == [
-        "members.0.encoder.blocks.0.main.0",
-        "members.0.encoder.blocks.0.main.3",
-        "members.0.encoder.blocks.0.shortcut.1",
+        "members.0.branch.encoder.blocks.0.main.0",
+        "members.0.branch.encoder.blocks.0.main.3",
+        "members.0.branch.encoder.blocks.0.shortcut.1",
     ]
-    assert names[-3:] == [f"members.1.encoder.blocks.{block}.0" for block in (1, 2, 3)]
+    assert names[-3:] == [f"members.1.branch.encoder.blocks.{block}.0" for block in (1, 2, 3)]
     assert not any("stem" in name or "head" in name for name in names)
 
 
@@ -54,8 +54,8 @@ def test_the_published_cnn_has_the_published_number_of_quantized_weights():
 def test_attention_and_head_of_the_transformer_stay_in_full_precision():
     network = build_network("cnn1d_transformer", SHAPES, 2)
     names = choose_layers(network)
-    assert "encoder.stem.2" in names
-    assert "encoder.layers.3.linear2" in names
+    assert "branch.encoder.stem.2" in names
+    assert "branch.encoder.layers.3.linear2" in names
     assert not any("attn" in name or "head" in name or "stem.0" in name for name in names)
 
 
@@ -78,7 +78,7 @@ def test_compressing_gives_ternary_weights_and_leaves_the_original_alone(fitted)
 def test_fine_tuning_moves_weights_other_than_the_quantized_ones_too(fitted):
     classifier, views, y = fitted
     small = compress(classifier, views=views, y=y, training=QUICK)
-    key = "members.0.encoder.stem.0.weight"
+    key = "members.0.branch.encoder.stem.0.weight"
     assert not torch.equal(small.network_.state_dict()[key], classifier.network_.state_dict()[key])
 
 

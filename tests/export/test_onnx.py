@@ -87,7 +87,7 @@ def test_the_manifest_names_the_weights_that_were_saved(tmp_path):
 
 def test_quantized_weights_are_written_as_they_are_shown(tmp_path):
     classifier = classifier_of("cnn2d_compact")
-    layer = "encoder.blocks.2.0"
+    layer = "branch.encoder.blocks.2.0"
     quantize(classifier.network_, [layer])
     export_onnx(classifier, tmp_path)
     assert quantized_layers(classifier.network_) == [layer]  # the original is left as it was

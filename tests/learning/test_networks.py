@@ -15,10 +15,9 @@ from emboscope.errors import DataError, SettingsError
 from emboscope.learning.architecture import PTB, NetworkSettings
 from emboscope.learning.encoders import ENCODERS
 from emboscope.learning.estimator import SignalClassifier
-from emboscope.learning.fusion import LateFusion
-from emboscope.learning.loop import TrainSettings
 from emboscope.learning.losses import LOSSES, balanced_weights, gce
 from emboscope.learning.models import MODELS, build_network
+from emboscope.learning.settings import TrainSettings
 
 ESR = {"waveform": (1, 178), "spectrogram": (1, 32, 37)}
 HITS = {"waveform": (2, 1220), "spectrogram": (3, 224, 96)}
@@ -93,8 +92,7 @@ def test_weighted_cross_entropy_is_the_weighted_mean():
 
 
 def test_late_fusion_trusts_the_member_that_knows():
-    members = [torch.nn.Identity(), torch.nn.Identity()]
-    fusion = LateFusion(members, 2)
+    fusion = build_network("hybrid_late", ESR, 2)
     y = torch.arange(200) % 2
     right = 4.0 * torch.nn.functional.one_hot(y, 2).float()
     noise = torch.randn(200, 2, generator=torch.Generator().manual_seed(0))

@@ -9,8 +9,9 @@ from emboscope.compression.finetune import compress
 from emboscope.errors import DataError
 from emboscope.export.onnx import export_onnx
 from emboscope.learning.estimator import SignalClassifier
-from emboscope.learning.loop import OPTIMIZERS, SCHEDULES, TrainSettings
 from emboscope.learning.models import build_network
+from emboscope.learning.schedules import OPTIMIZERS, SCHEDULES
+from emboscope.learning.settings import TrainSettings
 
 
 def count(network):
@@ -28,7 +29,7 @@ def test_published_parameter_counts(shape, n_classes, published):
 def test_any_image_passes_and_none_needs_more_than_the_published_features(shape):
     network = build_network("cnn2d_small", {"spectrogram": shape}, 3).eval()
     assert network({"spectrogram": torch.randn(2, *shape)}).shape == (2, 3)
-    assert network.encoder.hidden.in_features <= 320
+    assert network.branch.encoder.hidden.in_features <= 320
 
 
 def test_image_that_is_too_small_is_refused():
@@ -50,7 +51,10 @@ def test_it_is_compressed_and_exported_as_any_other(rng, tmp_path):
     settings = TrainSettings(epochs=1, batch=16)
     model = SignalClassifier("cnn2d_small", training=settings, device="cpu").fit(views, y)
     small = compress(model, views=views, y=y, training=settings)
-    assert set(ternary_weights(small.network_)) == {"encoder.blocks.3", "encoder.hidden"}
+    assert set(ternary_weights(small.network_)) == {
+        "branch.encoder.blocks.3",
+        "branch.encoder.hidden",
+    }
     assert export_onnx(small, tmp_path, views).target == "onnx"  # refused where they differ
 
 

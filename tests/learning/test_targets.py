@@ -8,8 +8,8 @@ from torch.testing import assert_close
 
 from emboscope.errors import DataError
 from emboscope.learning.estimator import SignalClassifier
-from emboscope.learning.loop import TrainSettings
 from emboscope.learning.losses import LOSSES, balanced_weights, cross_entropy, gce, jsd
+from emboscope.learning.settings import TrainSettings
 from emboscope.learning.targets import read_targets
 
 ONE = TrainSettings(epochs=1, batch=16)

@@ -8,7 +8,7 @@ from emboscope.errors import DataError, SettingsError
 from emboscope.export.manifest import read_manifest
 from emboscope.learning.architecture import NetworkSettings
 from emboscope.learning.estimator import SignalClassifier
-from emboscope.learning.loop import TrainSettings
+from emboscope.learning.settings import TrainSettings
 from emboscope.workflows.compress import compress_model
 from emboscope.workflows.deploy import TARGETS, deploy_model
 

@@ -13,8 +13,9 @@ from emboscope.evaluation.protocol import hold_out
 from emboscope.learning.architecture import Encoder
 from emboscope.learning.estimator import SignalClassifier
 from emboscope.learning.front_end import TorchFrontEnd
-from emboscope.learning.loop import Rows, Task, TrainSettings, fit_network
+from emboscope.learning.loop import Rows, Task, fit_network
 from emboscope.learning.models import views_of
+from emboscope.learning.settings import TrainSettings
 from emboscope.progress import Progress, silent
 
 # Weight decay would pull the scales, which are learned as logarithms, to 1.

@@ -9,7 +9,7 @@ _HOMES = {
     "MODELS": "models",
     "NetworkSettings": "architecture",
     "SignalClassifier": "estimator",
-    "TrainSettings": "loop",
+    "TrainSettings": "settings",
     "TransformerSettings": "architecture",
     "build_network": "models",
 }

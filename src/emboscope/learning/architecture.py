@@ -1,5 +1,7 @@
 """What all encoders share: their settings, their heads, what each says of itself."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import ClassVar, Literal, Self
 
 import torch
@@ -81,7 +83,10 @@ class NetworkSettings(Settings):
     transformer: TransformerSettings = TransformerSettings()
     vit: VitSettings = VitSettings()
     lstm: LstmSettings = LstmSettings()
-    members: tuple[EncoderName, ...] = ("cnn1d_compact", "cnn2d_compact")  # of a fusion
+    members: tuple[str, ...] = ("cnn1d_compact", "cnn2d_compact")  # of a fusion; ENCODER[:VIEW]
+    fusion_width: PositiveInt = 64  # of each member's projection, where features are fused
+    fusion_projection: PositiveInt | None = None  # of the published head; None: a linear head
+    guide_at: Literal["encoder", "projection"] = "encoder"  # what the guiding heads read
 
 
 class Encoder(nn.Module):
@@ -111,6 +116,18 @@ class Encoder(nn.Module):
         settings = self.settings
         return LinearHead(self.n_features, n_classes, settings.dropout, settings.profile)
 
+    def guide(self, n_classes: int) -> nn.Module:
+        """The auxiliary classifier of guided training [1]_, of training only.
+
+        References
+        ----------
+        .. [1] Vindas, Y., Roux, E., Guépié, B. K., Almar, M., Delachartre, P. (2023). Guided deep
+           embedded clustering regularization for multifeature medical signal classification.
+           Pattern Recognition, 143.
+        """
+        settings = self.settings
+        return LinearHead(self.n_features, n_classes, settings.dropout, settings.profile)
+
     def check_shape(self, n_axes: int, least: int) -> None:
         """Refuse a view of another number of axes, or too small."""
         if len(self.shape) != n_axes or min(self.shape[1:]) < least:
@@ -121,12 +138,115 @@ class Encoder(nn.Module):
             )
 
 
-class Network(nn.Module):
-    """Views in, logits or log-probabilities (batch, class) out; made of members trained alike."""
+class Standardize(nn.Module):
+    """Subtract the mean, divide by the standard deviation of the training part."""
 
-    def member_logits(self, views: dict[str, Tensor]) -> list[Tensor]:
-        """Logits (batch, class) that are trained: the network's own."""
-        return [self(views)]
+    mean: Tensor
+    sd: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(()))
+        self.register_buffer("sd", torch.ones(()))
+
+    def fit(self, values: Tensor) -> None:
+        """Take the statistics of all values of a view."""
+        self.mean.copy_(values.mean(dtype=torch.float64))
+        self.sd.copy_(values.double().std().clamp(min=1e-9))
+
+    def forward(self, values: Tensor) -> Tensor:
+        return (values - self.mean) / self.sd  # as it was
+
+
+class Branch(nn.Module):
+    """One view, standardized and encoded.
+
+    Parameters
+    ----------
+    encoder : Encoder
+    view : str, optional
+        The view to read; that of the encoder's kind without.
+    """
+
+    def __init__(self, encoder: Encoder, view: str | None = None) -> None:
+        super().__init__()
+        self.view = view or encoder.view
+        self.standardize = Standardize()
+        self.encoder = encoder
+
+    def forward(self, views: Mapping[str, Tensor]) -> Tensor:
+        """Features (batch, n_features)."""
+        return self.encoder(self.standardize(views[self.view]))
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What one pass of a network gives: all that any term of a loss needs.
+
+    Attributes
+    ----------
+    logits : tuple of Tensor, shape (batch, class)
+        Each is trained with the loss of the labels.
+    features : tuple of Tensor, shape (batch, n_features)
+        Of each encoder.
+    projected : tuple of Tensor
+        The features as the fusion takes them.
+    embedding : Tensor, shape (batch, n_embedding)
+        What the last head reads; of a late fusion all features side by side.
+    present : Tensor of bool, shape (batch, member), optional
+        Which members had their view; None: all.
+    """
+
+    logits: tuple[Tensor, ...]
+    features: tuple[Tensor, ...]
+    projected: tuple[Tensor, ...]
+    embedding: Tensor
+    present: Tensor | None = None
+
+
+class Network(nn.Module):
+    """Views in, logits or log-probabilities (batch, class) out.
+
+    Attributes
+    ----------
+    temperature : Tensor, shape ()
+        What the logits are divided by: 1 until it is fitted to held-out rows.
+    n_embedding : int
+        Width of the embedding.
+    """
+
+    temperature: Tensor
+    n_embedding: int
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("temperature", torch.ones(()))
+
+    @property
+    def branches(self) -> list[Branch]:
+        """Its encoders with the views that they read, in order."""
+        return [part for part in self.modules() if isinstance(part, Branch)]
+
+    @property
+    def projected_widths(self) -> list[int]:
+        """Width of each member's features as the fusion takes them."""
+        return [branch.encoder.n_features for branch in self.branches]
+
+    def outputs(self, views: Mapping[str, Tensor], present: Tensor | None = None) -> Outputs:
+        """One pass; `present` (batch, member) tells which members may be seen."""
+        raise NotImplementedError
+
+    def decide(self, outputs: Outputs) -> Tensor:
+        """Logits or log-probabilities (batch, class) before the temperature."""
+        return outputs.logits[0]
+
+    def member_logits(self, views: Mapping[str, Tensor]) -> list[Tensor]:
+        """Logits (batch, class) that are trained."""
+        return list(self.outputs(views).logits)
+
+    def forward(self, views: Mapping[str, Tensor]) -> Tensor:
+        """Logits or log-probabilities (batch, class)."""
+        return self.decide(self.outputs(views)) / self.temperature
 
 
 class LinearHead(nn.Module):
@@ -150,23 +270,3 @@ def projection_head(n_features: int, projection: int, n_classes: int) -> nn.Sequ
         nn.LayerNorm(projection),
         nn.Linear(projection, n_classes),
     )
-
-
-class Standardize(nn.Module):
-    """Subtract the mean, divide by the standard deviation of the training part."""
-
-    mean: Tensor
-    sd: Tensor
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.register_buffer("mean", torch.zeros(()))
-        self.register_buffer("sd", torch.ones(()))
-
-    def fit(self, values: Tensor) -> None:
-        """Take the statistics of all values of a view."""
-        self.mean.copy_(values.mean(dtype=torch.float64))
-        self.sd.copy_(values.double().std().clamp(min=1e-9))
-
-    def forward(self, values: Tensor) -> Tensor:
-        return (values - self.mean) / self.sd  # as it was

@@ -13,7 +13,7 @@ from torch.optim import Optimizer
 
 from emboscope.errors import DataError
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 _STATE = "checkpoint.safetensors"
 _SUMMARY = "checkpoint.json"
 
@@ -35,6 +35,20 @@ class Progressed:
     epoch: int
     fingerprint: str
     history: list[dict[str, float]]
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a training goes on from.
+
+    Attributes
+    ----------
+    states : dict of name to state dict
+    progressed : Progressed
+    """
+
+    states: dict[str, dict[str, Tensor]]
+    progressed: Progressed
 
 
 def write_atomic(path: Path, content: bytes) -> None:
@@ -70,14 +84,27 @@ def load_weights(path: Path, network: nn.Module) -> None:
 
 
 def save_checkpoint(
-    folder: Path, network: nn.Module, optimizer: Optimizer, progressed: Progressed
+    folder: Path,
+    states: Mapping[str, Mapping[str, Tensor]],
+    optimizer: Optimizer,
+    progressed: Progressed,
 ) -> None:
-    """Write network and optimizer to `checkpoint.safetensors`, with all that resuming needs.
+    """Write states and optimizer to `checkpoint.safetensors`, with all that resuming needs.
 
     `checkpoint.json` repeats epoch and history for people; only the first file is read back, so
     that a kill between the two does no harm.
+
+    Parameters
+    ----------
+    folder : Path
+    states : mapping of name to mapping of name to Tensor
+        State dicts; no name of a state holds a dot, and none is `optimizer`.
+    optimizer : Optimizer
+    progressed : Progressed
     """
-    tensors = {f"network.{name}": value for name, value in network.state_dict().items()}
+    tensors = {
+        f"{name}.{key}": value for name, state in states.items() for key, value in state.items()
+    }
     for index, state in optimizer.state_dict()["state"].items():
         for key, value in state.items():
             tensors[f"optimizer.{index}.{key}"] = value
@@ -87,8 +114,8 @@ def save_checkpoint(
     write_atomic(folder / _SUMMARY, summary.encode())
 
 
-def load_checkpoint(folder: Path, network: nn.Module, optimizer: Optimizer) -> Progressed | None:
-    """Bring network and optimizer to where they were; None where there is no checkpoint."""
+def load_checkpoint(folder: Path, optimizer: Optimizer) -> Checkpoint | None:
+    """Bring the optimizer to where it was, and give the other states; None without a checkpoint."""
     path = folder / _STATE
     if not path.exists():
         return None
@@ -99,17 +126,17 @@ def load_checkpoint(folder: Path, network: nn.Module, optimizer: Optimizer) -> P
             f"checkpoint '{path}': unknown format; expected version {FORMAT_VERSION}. Delete it "
             "and train again."
         )
-    prefix = "network."
-    own = {name.removeprefix(prefix): tensors[name] for name in tensors if name.startswith(prefix)}
-    _load_network(path, network, own)
-    state: dict[int, dict[str, Tensor]] = {}
+    states: dict[str, dict[str, Tensor]] = {}
     for name, value in tensors.items():
-        if name.startswith("optimizer."):
-            _, index, key = name.split(".")
-            state.setdefault(int(index), {})[key] = value
+        state, _, key = name.partition(".")
+        states.setdefault(state, {})[key] = value
+    moments: dict[int, dict[str, Tensor]] = {}
+    for name, value in states.pop("optimizer", {}).items():
+        index, key = name.split(".")
+        moments.setdefault(int(index), {})[key] = value
     groups = optimizer.state_dict()["param_groups"]
-    optimizer.load_state_dict({"state": state, "param_groups": groups})
-    return Progressed(**summary)
+    optimizer.load_state_dict({"state": moments, "param_groups": groups})
+    return Checkpoint(states, Progressed(**summary))
 
 
 def remove_checkpoint(folder: Path) -> None:

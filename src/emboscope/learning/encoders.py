@@ -15,6 +15,7 @@ from emboscope.learning.vit import Vit
 from emboscope.registry import Registry
 
 _RELEASED_MOMENTUM = 0.99  # the Keras convention in PyTorch: statistics of the last batch
+_GUIDE_WIDTH = 64
 
 
 class Cnn2d(Encoder):
@@ -109,6 +110,10 @@ class Cnn1dTransformer(Encoder):
     def head(self, n_classes: int) -> nn.Module:
         """The published head, with a narrow projection."""
         return projection_head(self.n_features, self.settings.transformer.projection, n_classes)
+
+    def guide(self, n_classes: int) -> nn.Module:
+        """As the published one: the head with a projection of 64."""
+        return projection_head(self.n_features, _GUIDE_WIDTH, n_classes)
 
     def forward(self, signal: Tensor) -> Tensor:
         """Features (batch, width) of signals (batch, channel, time)."""

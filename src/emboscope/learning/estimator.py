@@ -15,8 +15,10 @@ from emboscope.evaluation.protocol import hold_out
 from emboscope.learning.architecture import Network, NetworkSettings
 from emboscope.learning.checkpoint import load_weights, save_weights, write_atomic
 from emboscope.learning.front_end import TorchFrontEnd
-from emboscope.learning.loop import Rows, Task, TrainSettings, fit_network, read_members
-from emboscope.learning.models import EncoderClassifier, build_network, views_of
+from emboscope.learning.loop import Rows, Task, fit_network
+from emboscope.learning.models import build_network, views_of
+from emboscope.learning.reading import read_members
+from emboscope.learning.settings import TrainSettings
 from emboscope.learning.targets import Targets, read_targets
 from emboscope.progress import Progress, silent
 from emboscope.representations.front_end import FrontEnd
@@ -295,6 +297,5 @@ def _rows(
 
 def _standardize(network: Network, views: dict[str, np.ndarray], rows: np.ndarray) -> None:
     """Give each member the statistics of the training part of its view."""
-    for part in network.modules():
-        if isinstance(part, EncoderClassifier):
-            part.standardize.fit(torch.from_numpy(views[part.view][rows]))
+    for branch in network.branches:
+        branch.standardize.fit(torch.from_numpy(views[branch.view][rows]))

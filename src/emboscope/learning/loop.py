@@ -2,50 +2,30 @@
 
 import hashlib
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
 from lightning_fabric import Fabric
-from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
 from emboscope.errors import DataError, SettingsError
 from emboscope.evaluation.metrics import mcc
-from emboscope.learning.architecture import Encoder, Network
+from emboscope.learning.architecture import Network
 from emboscope.learning.augmentation import AUGMENTATIONS
+from emboscope.learning.calibration import fit_temperature
 from emboscope.learning.checkpoint import Progressed, load_checkpoint, save_checkpoint
 from emboscope.learning.front_end import TorchFrontEnd
 from emboscope.learning.fusion import LateFusion
-from emboscope.learning.losses import LOSSES, balanced_weights
+from emboscope.learning.losses import balanced_weights
+from emboscope.learning.objective import Labels, Objective
+from emboscope.learning.reading import read, read_embeddings, read_members
+from emboscope.learning.schedules import SCHEDULES, Step, optimizer_of
+from emboscope.learning.settings import TrainSettings
 from emboscope.progress import Progress, silent
-from emboscope.registry import Registry
-from emboscope.settings import Settings
-
-_FIRST_RATE = 1 / 25  # of the peak rate
-_LAST_RATE = 1e-4
-_READ_BATCH = 512  # rows of one pass without gradient
 
 Views = dict[str, Tensor]
-
-
-class TrainSettings(Settings):
-    """How a network is trained. Every default stands here and nowhere else."""
-
-    epochs: PositiveInt = 16
-    batch: PositiveInt = Field(default=128, ge=2)
-    learning_rate: PositiveFloat | None = None  # peak; None: what suits the encoder
-    weight_decay: NonNegativeFloat = 0.05
-    optimizer: Literal["adamw", "adamax"] = "adamw"
-    schedule: Literal["one_cycle", "constant"] = "one_cycle"  # of the rate
-    warmup_share: float = Field(default=0.2, gt=0, lt=1)  # of all steps
-    loss: Literal["ce", "gce", "jsd"] = "ce"
-    class_weights: bool = False  # n/(K·n_c), for classes of unequal number
-    augment: tuple[Literal["flip_sign", "reverse_time"], ...] = ("flip_sign", "reverse_time")
-    mixup: NonNegativeFloat = 0.2  # both parameters of the Beta law of the mixture; 0: none
 
 
 @dataclass(frozen=True)
@@ -74,6 +54,11 @@ class Rows:
         weight = None if self.weight is None else self.weight[rows].to(device)
         return Rows(views, self.y[rows].to(device), weight)
 
+    @property
+    def classes(self) -> Tensor:
+        """The class of each row, of a distribution the likeliest, (n_samples,)."""
+        return self.y.argmax(dim=1) if self.y.ndim == 2 else self.y
+
 
 @dataclass(frozen=True)
 class Task:
@@ -85,6 +70,22 @@ class Task:
     n_classes: int
     front_end: TorchFrontEnd | None = None  # None: views are mixed, but not augmented
     seed: int = 0
+
+
+@dataclass
+class _State:
+    """A training as it goes: what an epoch reads and changes."""
+
+    task: Task
+    settings: TrainSettings
+    fabric: Fabric
+    objective: Objective
+    wrapped: nn.Module  # the objective, as Fabric runs it
+    optimizer: torch.optim.Optimizer
+    runs: torch.optim.Optimizer  # the same, as Fabric runs it
+    history: list[dict[str, float]]
+    class_weights: Tensor | None
+    restarted_at: int = 0  # step from which the rate is counted
 
 
 def fit_network(
@@ -112,146 +113,166 @@ def fit_network(
     Returns
     -------
     history : list of dict
-        epoch, loss of the training part, loss and MCC of the validation part, one an epoch.
+        epoch, loss of the training part and its terms, loss and MCC of the validation part, share
+        of the smallest cluster where there are some; one an epoch.
 
     Raises
     ------
     DataError
         If the loss is not finite.
     SettingsError
-        If the checkpoint belongs to other settings or data.
+        If the checkpoint belongs to other settings or data, or the best epoch is wanted of no
+        validation part.
     """
-    fabric = Fabric(accelerator=device, devices=1)
-    optimizer = OPTIMIZERS[settings.optimizer](
-        _groups(task.network, settings), weight_decay=settings.weight_decay
-    )
-    fingerprint = _fingerprint(task, settings)
-    done = load_checkpoint(checkpoint, task.network, optimizer) if checkpoint else None
-    if done and done.fingerprint != fingerprint:
+    if not len(task.validation) and (settings.keep == "best" or settings.patience):
         raise SettingsError(
-            f"checkpoint '{checkpoint}': of other settings or data; expected the same. Use another "
-            "folder, or delete it."
+            "training.keep: 'best' or patience without a validation part; expected rows that "
+            "validate. Hold some out, or keep the last epoch."
         )
-    history = list(done.history) if done else []
-    wrapped, optimizer = fabric.setup(task.network, optimizer)
-    wrapped.mark_forward_method("member_logits")
-    for epoch in range(len(history), settings.epochs):
-        loss = _train_epoch(fabric, wrapped, optimizer, task, settings, epoch)
-        history.append({"epoch": epoch, "loss": loss, **_validate(wrapped, task)})
+    fingerprint = _fingerprint(task, settings)
+    state, best = _begin(task, settings, device, checkpoint, fingerprint)
+    for epoch in range(len(state.history), settings.epochs):
+        if _is_over(state.history, settings):
+            break
+        state.history.append({"epoch": epoch, **_train_epoch(state, epoch), **_validate(task)})
+        if settings.keep == "best" and _best_epoch(state.history) == epoch:
+            best = _copied(task.network)
         if checkpoint:
-            state = Progressed(epoch + 1, fingerprint, history)
-            save_checkpoint(checkpoint, task.network, optimizer.optimizer, state)
+            progressed = Progressed(epoch + 1, fingerprint, state.history)
+            states = {"objective": state.objective.state_dict(), "best": best}
+            save_checkpoint(checkpoint, states, state.optimizer, progressed)
         progress("training", epoch + 1, settings.epochs)
-    if isinstance(task.network, LateFusion) and len(task.validation):
-        task.network.fit_weights(
-            read_members(task.network, task.validation.views), task.validation.y
-        )
+    if best:
+        task.network.load_state_dict(best)
+    if len(task.validation):
+        _settle(task.network, task.validation)
     task.network.cpu().eval()
-    return history
+    return state.history
 
 
-@torch.no_grad()
-def read_members(network: Network, views: Views) -> Tensor:
-    """Logits of all rows in evaluation mode, on the CPU, (n_samples, member, class)."""
-    network.eval()
-    device = next(network.parameters()).device
-    n_samples = len(next(iter(views.values())))
-    parts = []
-    for rows in torch.arange(n_samples).split(_READ_BATCH):
-        batch = {name: view[rows].to(device) for name, view in views.items()}
-        parts.append(torch.stack(network.member_logits(batch), dim=1).cpu())
-    return torch.cat(parts)
+def _settle(network: Network, held_out: Rows) -> None:
+    """The weights of a late fusion, then the temperature, from rows that did not train."""
+    if isinstance(network, LateFusion):
+        network.fit_weights(read_members(network, held_out.views), held_out.y)
+    network.temperature.fill_(1.0)
+    decided = read(network, held_out.views, network)
+    network.temperature.fill_(fit_temperature(decided, held_out.y))
 
 
-def rate(step: int, n_steps: int, warmup_share: float) -> float:
-    """Share of the peak learning rate at a step: a half cosine up, a half cosine down."""
-    warmup = warmup_share * n_steps
-    if step < warmup:
-        low, part = _FIRST_RATE, 1 - step / warmup
-    else:
-        low, part = _LAST_RATE, (step - warmup) / (n_steps - warmup)
-    return low + (1 - low) * (1 + math.cos(math.pi * part)) / 2
-
-
-def constant(step: int, n_steps: int, warmup_share: float) -> float:
-    """The peak learning rate at every step."""
-    return 1.0
-
-
-SCHEDULES: Registry[Callable[[int, int, float], float]] = Registry("schedule")
-SCHEDULES["one_cycle"] = rate
-SCHEDULES["constant"] = constant
-OPTIMIZERS: Registry[Callable[..., torch.optim.Optimizer]] = Registry("optimizer")
-OPTIMIZERS["adamw"] = torch.optim.AdamW
-OPTIMIZERS["adamax"] = torch.optim.Adamax
-
-
-def _train_epoch(
-    fabric: Fabric,
-    network: Network,
-    optimizer: torch.optim.Optimizer,
-    task: Task,
-    settings: TrainSettings,
-    epoch: int,
-) -> float:
-    """One pass over the training part; its mean loss."""
-    network.train()
-    schedule = SCHEDULES[settings.schedule]
+def _begin(
+    task: Task, settings: TrainSettings, device: str, checkpoint: Path | None, fingerprint: str
+) -> tuple[_State, dict[str, Tensor]]:
+    """A training at its start, or where its checkpoint left it; and the best weights so far."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(_seed(task.seed, -1))
+        objective = Objective(task.network, task.n_classes, settings)
+    optimizer = optimizer_of(task.network, objective.own_parameters, settings)
+    history: list[dict[str, float]] = []
+    best: dict[str, Tensor] = {}
+    found = load_checkpoint(checkpoint, optimizer) if checkpoint else None
+    if found:
+        if found.progressed.fingerprint != fingerprint:
+            raise SettingsError(
+                f"checkpoint '{checkpoint}': of other settings or data; expected the same. Use "
+                "another folder, or delete it."
+            )
+        objective.load_state_dict(found.states["objective"])
+        best = found.states.get("best", {})
+        history = list(found.progressed.history)
+    fabric = Fabric(accelerator=device, devices=1, precision=settings.precision)
+    wrapped, runs = fabric.setup(objective, optimizer)
     weights = _class_weights(task, settings)
     weights = None if weights is None else weights.to(fabric.device)
-    total = 0.0
+    state = _State(task, settings, fabric, objective, wrapped, optimizer, runs, history, weights)
+    return state, best
+
+
+def _train_epoch(state: _State, epoch: int) -> dict[str, float]:
+    """One pass over the training part; the mean of its loss and of each term."""
+    task, settings, fabric = state.task, state.settings, state.fabric
+    totals: dict[str, float] = {}
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(_epoch_seed(task.seed, epoch))
-        batches = _batches(len(task.train), settings.batch)
+        torch.manual_seed(_seed(task.seed, epoch))
+        batches = _batches(task, settings)
+        if state.objective.clustering is not None:
+            _start_clustering(state, epoch, len(batches))
+        state.objective.train()
         for number, rows in enumerate(batches):
-            step, n_steps = epoch * len(batches) + number, settings.epochs * len(batches)
-            for group in optimizer.param_groups:
-                group["lr"] = group["peak"] * schedule(step, n_steps, settings.warmup_share)
-            loss = _loss(network, task, settings, task.train.batch(rows, fabric.device), weights)
-            optimizer.zero_grad()
+            _set_rate(state, epoch * len(batches) + number, settings.epochs * len(batches))
+            batch = task.train.batch(rows, fabric.device)
+            views, labels = _prepared(task, settings, batch)
+            terms = state.wrapped(views, labels, state.class_weights, epoch < settings.warm_start)
+            loss = torch.stack(list(terms.values())).sum()
+            state.runs.zero_grad()
             fabric.backward(loss)
-            optimizer.step()
-            total += float(loss.detach()) * len(rows)
-    if not math.isfinite(total):
+            state.runs.step()
+            shown = terms if len(terms) > 1 else {}
+            for name, value in {"loss": loss, **{f"loss_{n}": shown[n] for n in shown}}.items():
+                totals[name] = totals.get(name, 0.0) + float(value.detach()) * len(rows)
+    if not math.isfinite(totals["loss"]):
         raise DataError(
             f"training: the loss of epoch {epoch} is not finite; expected a number. Lower "
             "learning_rate, or look for extreme values in the data."
         )
-    return total / sum(map(len, batches))
+    n_rows = sum(map(len, batches))
+    means = {name: total / n_rows for name, total in totals.items()}
+    if state.objective.clustering is not None:
+        means["smallest_cluster"] = state.objective.clustering.end_epoch()
+    return means
 
 
-def _loss(
-    network: Network, task: Task, settings: TrainSettings, batch: Rows, weights: Tensor | None
-) -> Tensor:
-    """Sum of the members' losses on augmented, mixed rows."""
-    views, y, of_row = batch.views, batch.y, batch.weight
+def _start_clustering(state: _State, epoch: int, n_batches: int) -> None:
+    """Place the cluster centers at the epoch in which clustering starts."""
+    settings, clustering = state.settings, state.objective.clustering
+    start = settings.regularizers.dec_start
+    start = settings.epochs // 4 if start is None else start
+    if clustering is None or epoch < start:
+        return
+    if not bool(clustering.started):
+        views = state.task.train.views
+        if state.task.front_end is not None:
+            views = state.task.front_end.from_waveform(views["waveform"])
+        embeddings = read_embeddings(state.task.network, views)
+        clustering.start(embeddings, state.task.train.classes, state.task.seed)
+        if settings.regularizers.dec_restart:
+            state.optimizer.state.clear()
+    if settings.regularizers.dec_restart:
+        state.restarted_at = start * n_batches
+
+
+def _set_rate(state: _State, step: int, n_steps: int) -> None:
+    """The learning rate of a step, in every group."""
+    where = Step(step - state.restarted_at, n_steps - state.restarted_at, state.settings)
+    share = SCHEDULES[state.settings.schedule](where)
+    for group in state.optimizer.param_groups:
+        group["lr"] = group["peak"] * share
+
+
+def _prepared(task: Task, settings: TrainSettings, batch: Rows) -> tuple[Views, Labels]:
+    """Views of a batch, augmented and mixed, and what they are to become."""
+    views, y = batch.views, batch.y
     if task.front_end is not None:
         waveform = views["waveform"]
         for name in settings.augment:
             waveform = AUGMENTATIONS[name](waveform)
         views = {"waveform": waveform}
-    share, partner = 1.0, torch.arange(len(y), device=y.device)
+    labels = Labels(y, y, weight=batch.weight)
     if settings.mixup:
         share = float(torch.distributions.Beta(settings.mixup, settings.mixup).sample())
         partner = torch.randperm(len(y)).to(y.device)
         views = {name: share * view + (1 - share) * view[partner] for name, view in views.items()}
+        other = None if batch.weight is None else batch.weight[partner]
+        labels = replace(labels, partner=y[partner], share=share, partner_weight=other)
     if task.front_end is not None:
         views = task.front_end.from_waveform(views["waveform"])
-    criterion = LOSSES[settings.loss]
-    total = torch.zeros((), device=y.device)
-    for logits in network.member_logits(views):
-        total = total + share * criterion(logits, y, weights, of_row)
-        if share < 1:
-            other = None if of_row is None else of_row[partner]
-            total = total + (1 - share) * criterion(logits, y[partner], weights, other)
-    return total
+    return views, labels
 
 
-def _validate(network: Network, task: Task) -> dict[str, float]:
+def _validate(task: Task) -> dict[str, float]:
     """Loss and MCC of the validation part, with equal weights of the members; NaN without one."""
     if not len(task.validation):
         return {"validation_loss": math.nan, "validation_mcc": math.nan}
-    log_p = read_members(network, task.validation.views).log_softmax(2).logsumexp(1)
+    log_p = read_members(task.network, task.validation.views).log_softmax(2).logsumexp(1)
     log_p = log_p.log_softmax(1)  # (n_samples, class)
     y = task.validation.y
     loss = nn.functional.nll_loss(log_p, y)
@@ -259,23 +280,35 @@ def _validate(network: Network, task: Task) -> dict[str, float]:
     return {"validation_loss": float(loss), "validation_mcc": score}
 
 
-def _batches(n_samples: int, batch: int) -> list[Tensor]:
-    """Shuffled rows; a last batch of less than half the size is left out of this epoch."""
-    batches = list(torch.randperm(n_samples).split(batch))
-    if len(batches) > 1 and len(batches[-1]) < batch / 2:
+def _best_epoch(history: list[dict[str, float]]) -> int:
+    """The first epoch of least validation loss."""
+    return int(np.argmin([entry["validation_loss"] for entry in history]))
+
+
+def _is_over(history: list[dict[str, float]], settings: TrainSettings) -> bool:
+    """Whether no epoch has been better for longer than the patience."""
+    if settings.patience is None or not history:
+        return False
+    return len(history) - 1 - _best_epoch(history) >= settings.patience
+
+
+def _copied(network: Network) -> dict[str, Tensor]:
+    """The state of a network as it is now."""
+    return {name: value.detach().clone() for name, value in network.state_dict().items()}
+
+
+def _batches(task: Task, settings: TrainSettings) -> list[Tensor]:
+    """Rows in random order; a last batch of less than half the size is left out of this epoch."""
+    n_samples = len(task.train)
+    if settings.sampler == "balanced":
+        chance = balanced_weights(task.train.classes, task.n_classes)[task.train.classes]
+        order = torch.multinomial(chance, n_samples, replacement=True)
+    else:
+        order = torch.randperm(n_samples)
+    batches = list(order.split(settings.batch))
+    if len(batches) > 1 and len(batches[-1]) < settings.batch / 2:
         batches.pop()
     return batches
-
-
-def _groups(network: Network, settings: TrainSettings) -> list[dict[str, object]]:
-    """Parameters with the peak rate that suits their encoder; a head goes with its encoder."""
-    groups: list[dict[str, object]] = []
-    for part in network.modules():
-        encoder = getattr(part, "encoder", None)
-        if isinstance(encoder, Encoder):
-            peak = settings.learning_rate or encoder.learning_rate
-            groups.append({"params": list(part.parameters()), "lr": peak, "peak": peak})
-    return groups
 
 
 def _class_weights(task: Task, settings: TrainSettings) -> Tensor | None:
@@ -283,9 +316,10 @@ def _class_weights(task: Task, settings: TrainSettings) -> Tensor | None:
     return balanced_weights(task.train.y, task.n_classes) if settings.class_weights else None
 
 
-def _epoch_seed(seed: int, epoch: int) -> int:
-    """A seed of its own for each epoch."""
-    return int(np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)[0] >> 1)
+def _seed(seed: int, epoch: int) -> int:
+    """A seed of its own for each epoch, and for what comes before the first."""
+    key = [seed, epoch] if epoch >= 0 else [seed, 0, 1]
+    return int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0] >> 1)
 
 
 def _fingerprint(task: Task, settings: TrainSettings) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 
 from emboscope.evaluation.metrics import scores
 from emboscope.learning.estimator import SignalClassifier
-from emboscope.learning.loop import TrainSettings
+from emboscope.learning.settings import TrainSettings
 from emboscope.progress import Progress, silent
 from emboscope.registry import Registry
 from emboscope.settings import Settings

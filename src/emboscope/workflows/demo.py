@@ -19,7 +19,7 @@ from emboscope.evaluation.metrics import METRICS, confusion_matrix
 from emboscope.evaluation.statistics import Estimate, bootstrap_groups
 from emboscope.export.onnx import export_onnx
 from emboscope.learning.estimator import SignalClassifier
-from emboscope.learning.loop import TrainSettings
+from emboscope.learning.settings import TrainSettings
 from emboscope.progress import Progress, silent
 from emboscope.settings import Settings
 from emboscope.simulation.recording import SimulationSettings

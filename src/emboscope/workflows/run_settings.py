@@ -1,7 +1,7 @@
 """What decides the models of a run."""
 
 from emboscope.learning.architecture import NetworkSettings
-from emboscope.learning.loop import TrainSettings
+from emboscope.learning.settings import TrainSettings
 from emboscope.settings import Settings
 
 

@@ -8,7 +8,7 @@ from emboscope.datasets.dataset import DATASETS, Dataset
 from emboscope.errors import DataError, SettingsError
 from emboscope.learning.architecture import NetworkSettings
 from emboscope.learning.compute import set_threads
-from emboscope.learning.loop import TrainSettings
+from emboscope.learning.settings import TrainSettings
 from emboscope.progress import Progress, silent
 from emboscope.settings import read_toml
 from emboscope.workflows.compress import compress_model, compression_summary
