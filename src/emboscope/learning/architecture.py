@@ -12,17 +12,6 @@ from emboscope.errors import DataError
 from emboscope.settings import Settings
 
 Profile = Literal["corrected", "paper", "released"]
-EncoderName = Literal[
-    "cnn2d",
-    "cnn1d_transformer",
-    "cnn2d_compact",
-    "cnn1d_compact",
-    "cnn2d_small",
-    "resnet",
-    "resnet2d",
-    "lstm",
-    "vit",
-]
 
 
 class AttentionSettings(Settings):

@@ -189,36 +189,41 @@ def _begin(
 
 def _train_epoch(state: _State, epoch: int) -> dict[str, float]:
     """One pass over the training part; the mean of its loss and of each term."""
-    task, settings, fabric = state.task, state.settings, state.fabric
+    task, settings = state.task, state.settings
     totals: dict[str, float] = {}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(_seed(task.seed, epoch))
-        batches = _batches(task, settings)
+        parts = batches(task, settings)
         if state.objective.clustering is not None:
-            _start_clustering(state, epoch, len(batches))
+            _start_clustering(state, epoch, len(parts))
         state.objective.train()
-        for number, rows in enumerate(batches):
-            _set_rate(state, epoch * len(batches) + number, settings.epochs * len(batches))
-            batch = task.train.batch(rows, fabric.device)
-            views, labels = _prepared(task, settings, batch)
-            terms = state.wrapped(views, labels, state.class_weights, epoch < settings.warm_start)
-            loss = torch.stack(list(terms.values())).sum()
-            state.runs.zero_grad()
-            fabric.backward(loss)
-            state.runs.step()
-            shown = terms if len(terms) > 1 else {}
-            for name, value in {"loss": loss, **{f"loss_{n}": shown[n] for n in shown}}.items():
-                totals[name] = totals.get(name, 0.0) + float(value.detach()) * len(rows)
+        for number, rows in enumerate(parts):
+            _set_rate(state, epoch * len(parts) + number, settings.epochs * len(parts))
+            for name, value in _step(state, rows, epoch).items():
+                totals[name] = totals.get(name, 0.0) + value * len(rows)
     if not math.isfinite(totals["loss"]):
         raise DataError(
             f"training: the loss of epoch {epoch} is not finite; expected a number. Lower "
             "learning_rate, or look for extreme values in the data."
         )
-    n_rows = sum(map(len, batches))
+    n_rows = sum(map(len, parts))
     means = {name: total / n_rows for name, total in totals.items()}
     if state.objective.clustering is not None:
         means["smallest_cluster"] = state.objective.clustering.end_epoch()
     return means
+
+
+def _step(state: _State, rows: Tensor, epoch: int) -> dict[str, float]:
+    """Learn from some rows; the loss, and its terms where there are several."""
+    batch = state.task.train.batch(rows, state.fabric.device)
+    views, labels = _prepared(state.task, state.settings, batch)
+    terms = state.wrapped(views, labels, state.class_weights, epoch < state.settings.warm_start)
+    loss = torch.stack(list(terms.values())).sum()
+    state.runs.zero_grad()
+    state.fabric.backward(loss)
+    state.runs.step()
+    values = {f"loss_{name}": float(term.detach()) for name, term in terms.items()}
+    return {"loss": float(loss.detach()), **(values if len(terms) > 1 else {})}
 
 
 def _start_clustering(state: _State, epoch: int, n_batches: int) -> None:
@@ -297,7 +302,7 @@ def _copied(network: Network) -> dict[str, Tensor]:
     return {name: value.detach().clone() for name, value in network.state_dict().items()}
 
 
-def _batches(task: Task, settings: TrainSettings) -> list[Tensor]:
+def batches(task: Task, settings: TrainSettings) -> list[Tensor]:
     """Rows in random order; a last batch of less than half the size is left out of this epoch."""
     n_samples = len(task.train)
     if settings.sampler == "balanced":

@@ -7,7 +7,8 @@ from torch import Tensor, nn
 
 from emboscope.errors import SettingsError
 from emboscope.learning.architecture import LinearHead, Network, Outputs
-from emboscope.learning.losses import LOSSES
+from emboscope.learning.losses import Criterion, criterion, small_loss_weights
+from emboscope.learning.losses.targets import known_rows
 from emboscope.learning.regularizers import (
     DeepEmbeddedClustering,
     link_constraints,
@@ -70,6 +71,8 @@ class Objective(nn.Module):
         super().__init__()
         self.network = network
         self.settings = settings
+        self.loss = criterion(settings.loss, settings.loss_settings)
+        self.warm = criterion("ce", settings.loss_settings)
         self.guided = settings.regularizers.guided_weights(len(network.branches))
         if self.guided and len(self.guided) != len(network.branches):
             raise SettingsError(
@@ -103,12 +106,15 @@ class Objective(nn.Module):
             Whether the cross-entropy stands in for the loss of the settings.
         """
         outputs = self.network.outputs(views, self._present(views))
-        loss = LOSSES["ce" if warm else self.settings.loss]
+        loss = self.warm if warm else self.loss
+        kept = 1.0 if warm else self.settings.kept_share
 
         def classify(logits: Tensor) -> Tensor:
-            value = labels.share * loss(logits, labels.y, class_weights, labels.weight)
+            value = labels.share * _mean(loss, logits, labels.y, class_weights, labels.weight, kept)
             if labels.share < 1:
-                other = loss(logits, labels.partner, class_weights, labels.partner_weight)
+                other = _mean(
+                    loss, logits, labels.partner, class_weights, labels.partner_weight, kept
+                )
                 value = value + (1 - labels.share) * other
             return value
 
@@ -144,8 +150,23 @@ class Objective(nn.Module):
             return None
         first = next(iter(views.values()))
         size = (len(first), len(self.network.branches))
-        present = torch.rand(size, device=first.device) >= chance
-        return present | ~present.any(dim=1, keepdim=True)
+        drawn = torch.rand(size, device=first.device)
+        return (drawn >= chance) | (drawn == drawn.amax(dim=1, keepdim=True))
+
+
+def _mean(
+    loss: Criterion,
+    logits: Tensor,
+    y: Tensor,
+    class_weights: Tensor | None,
+    weight: Tensor | None,
+    kept: float,
+) -> Tensor:
+    """The loss of a batch, of the rows of smallest loss alone where only a share is kept."""
+    if kept < 1:
+        chosen = small_loss_weights(loss.each(logits, y), kept, known_rows(y))
+        weight = chosen if weight is None else chosen * weight
+    return loss(logits, y, class_weights, weight)
 
 
 def _guides(network: Network, n_classes: int) -> list[nn.Module]:

@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
+from emboscope.learning.losses.settings import LossSettings
 from emboscope.learning.regularizers.settings import RegularizerSettings
 from emboscope.settings import Settings
 
@@ -20,12 +21,14 @@ class TrainSettings(Settings):
     warmup_share: float = Field(default=0.2, gt=0, lt=1)  # of all steps, for one_cycle
     warmup_steps: PositiveInt = 4000  # for noam
     loss: str = "ce"  # a name in LOSSES
+    loss_settings: LossSettings = LossSettings()
+    kept_share: float = Field(default=1.0, gt=0, le=1)  # of a batch, the rows of smallest loss
     class_weights: bool = False  # n/(K·n_c), for classes of unequal number
     sampler: Literal["shuffled", "balanced"] = "shuffled"  # balanced: classes drawn alike, often
     augment: tuple[str, ...] = ("flip_sign", "reverse_time")  # names in AUGMENTATIONS
     mixup: NonNegativeFloat = 0.2  # both parameters of the Beta law of the mixture; 0: none
     modality_dropout: float = Field(default=0.0, ge=0, lt=1)  # of each member, in a fusion
-    warm_start: NonNegativeInt = 0  # first epochs with the cross-entropy, then the loss
+    warm_start: NonNegativeInt = 0  # first epochs with the cross-entropy of all rows
     keep: Literal["last", "best"] = "last"  # epoch, by the loss of the validation part
     patience: PositiveInt | None = None  # epochs without a better one, then training ends
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"

@@ -1,0 +1,150 @@
+"""The loop: what it resumes, keeps, draws, and settles at the end."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_allclose
+
+from emboscope.errors import SettingsError
+from emboscope.learning.architecture import NetworkSettings
+from emboscope.learning.calibration import fit_temperature
+from emboscope.learning.estimator import SignalClassifier
+from emboscope.learning.loop import Rows, Task, batches
+from emboscope.learning.models import build_network
+from emboscope.learning.regularizers import RegularizerSettings
+from emboscope.learning.settings import TrainSettings
+
+COMPACT = NetworkSettings(compact_width=4)
+EVERYTHING = TrainSettings(
+    epochs=4,
+    batch=16,
+    loss="gce",
+    warm_start=1,
+    modality_dropout=0.2,
+    kept_share=0.9,
+    sampler="balanced",
+    keep="best",
+    regularizers=RegularizerSettings(
+        guided=(1.0, 0.01), dec=0.1, dec_start=1, links=0.1, contrastive=0.1
+    ),
+)
+
+
+def data(rng, n=64):
+    y = np.arange(n) % 2
+    times = np.arange(178) / 173.61
+    waves = np.sin(2 * np.pi * (5 + 15 * y[:, None]) * times + rng.uniform(0, 6, (n, 1)))
+    views = {
+        "waveform": (waves + 0.3 * rng.standard_normal((n, 178)))[:, None].astype(np.float32),
+        "spectrogram": (rng.standard_normal((n, 1, 32, 37)) + y[:, None, None, None]).astype("f"),
+    }
+    return views, y
+
+
+class Stopped(Exception):
+    pass
+
+
+def stop_after(epochs):
+    def progress(what, done, total):
+        if done == epochs:
+            raise Stopped
+
+    return progress
+
+
+def test_a_stopped_training_of_all_terms_ends_with_the_same_weights(rng, tmp_path):
+    views, y = data(rng)
+
+    def fit(**options):
+        classifier = SignalClassifier("hybrid_concat", network=COMPACT, training=EVERYTHING,
+                                      device="cpu")  # fmt: skip
+        return classifier.fit(views, y, np.arange(64) // 4, **options)
+
+    for epochs in (1, 3):  # before and after clustering began
+        with pytest.raises(Stopped):
+            fit(checkpoint=tmp_path, progress=stop_after(epochs))
+    resumed, whole = fit(checkpoint=tmp_path), fit()
+    assert json.dumps(resumed.history_) == json.dumps(whole.history_)
+    for name, value in whole.network_.state_dict().items():
+        assert torch.equal(value, resumed.network_.state_dict()[name])
+
+
+def test_history_tells_each_term_and_the_smallest_cluster(rng):
+    views, y = data(rng)
+    history = (
+        SignalClassifier("hybrid_concat", network=COMPACT, training=EVERYTHING, device="cpu")
+        .fit(views, y)
+        .history_
+    )
+    assert np.isnan(history[0]["smallest_cluster"])
+    assert 0 < history[2]["smallest_cluster"] <= 0.5
+    assert "loss_dec" not in history[0]
+    parts = ("labels", "guided", "dec", "links", "contrastive")
+    assert history[2]["loss"] == pytest.approx(sum(history[2][f"loss_{part}"] for part in parts))
+
+
+def test_patience_ends_a_training_and_the_best_epoch_stays(rng):
+    views, y = data(rng)
+    settings = TrainSettings(epochs=40, batch=16, learning_rate=0.05, patience=2, keep="best")
+    classifier = SignalClassifier("cnn1d_compact", network=COMPACT, training=settings, device="cpu")
+    rows = np.arange(48, 64)
+    classifier.fit(views, y, validation=rows)
+    losses = [entry["validation_loss"] for entry in classifier.history_]
+    assert len(losses) == np.argmin(losses) + 3 < 40
+    classifier.network_.temperature.fill_(1.0)
+    found = classifier.log_proba({name: view[rows] for name, view in views.items()})
+    assert -found[np.arange(16), y[rows]].mean() == pytest.approx(min(losses), rel=1e-5)
+
+
+def test_the_best_epoch_of_no_validation_part_is_refused(rng):
+    views, y = data(rng, 20)
+    classifier = SignalClassifier("cnn1d_compact", training=TrainSettings(keep="best"))
+    with pytest.raises(SettingsError, match=r"training\.keep: .* without a validation part"):
+        classifier.fit(views, y, validation=np.empty(0, int))
+
+
+def test_the_temperature_of_scaled_logits_is_their_scale(rng):
+    logits = torch.tensor(rng.normal(size=(4000, 3)))
+    chance = logits.softmax(dim=1).numpy()
+    y = torch.tensor([rng.choice(3, p=row) for row in chance])
+    assert fit_temperature(3 * logits, y) == pytest.approx(3, rel=0.1)
+    assert fit_temperature(torch.eye(3) * 50, torch.arange(3)) >= 0.25
+
+
+def test_a_fitted_temperature_changes_no_decision(rng):
+    views, y = data(rng)
+    training = TrainSettings(epochs=3, batch=16)
+    classifier = SignalClassifier("hybrid_late", network=COMPACT, training=training, device="cpu")
+    classifier.fit(views, y)
+    temperature = float(classifier.network_.temperature)
+    assert temperature != 1
+    fitted = classifier.log_proba(views)
+    classifier.network_.temperature.fill_(1.0)
+    plain = classifier.log_proba(views)
+    assert (fitted.argmax(axis=1) == plain.argmax(axis=1)).all()
+    assert_allclose(fitted[:, 0] - fitted[:, 1], (plain[:, 0] - plain[:, 1]) / temperature,
+                    rtol=1e-4, atol=1e-5)  # fmt: skip
+
+
+def test_a_balanced_sampler_shows_rare_classes_as_often():
+    y = torch.tensor([0] * 900 + [1] * 100)
+    rows = Rows({"waveform": torch.zeros(1000, 1, 32)}, y)
+    task = Task(build_network("cnn1d_compact", {"waveform": (1, 32)}, 2, COMPACT), rows, rows, 2)
+    shares = {
+        sampler: y[torch.cat(batches(task, TrainSettings(sampler=sampler)))].float().mean().item()
+        for sampler in ("shuffled", "balanced")
+    }
+    assert shares["shuffled"] == pytest.approx(0.1, abs=0.02)
+    assert shares["balanced"] == pytest.approx(0.5, abs=0.06)
+
+
+def test_modality_dropout_keeps_a_fusion_useful_without_a_view(rng):
+    views, y = data(rng, 96)
+    settings = TrainSettings(epochs=8, batch=16, modality_dropout=0.4)
+    classifier = SignalClassifier("hybrid_gated", network=COMPACT, training=settings, device="cpu")
+    classifier.fit(views, y)
+    for name, view in views.items():
+        assert np.mean(classifier.predict({name: view}) == y) > 0.9
