@@ -36,6 +36,8 @@ def _sentence(cls: type[BaseModel], where: str, error: ValidationError) -> str:
     """The first problem that pydantic found, in one sentence."""
     first = error.errors()[0]
     place = ".".join([where, *map(str, first["loc"])])
+    if first["type"] == "missing":
+        return f"{place}: missing; expected a value. Add it."
     if first["type"] != "extra_forbidden":
         found = repr(first["input"])
         return f"{place}: {found}; {first['msg'][0].lower()}{first['msg'][1:]}."

@@ -264,6 +264,9 @@ def test_dask_cluster_measures_the_same(toy, study):
         ('cell = "toy"', 'cell = "toi"', "cell 'toi': unknown; .*Did you mean 'toy'"),
         ("quick_repeats = 1", "quick_repeat = 1", "quick_repeat: unknown.*'quick_repeats'"),
         ('label = "more | 90 %"', 'label = "half"', "two rows 'half'; expected one"),
+        ('title = "Toys"', "", "toys.toml'.title: missing; expected a value. Add it"),
+        ('label = "half"', "", "first.rows.0.label: missing; expected a value"),
+        ("[[tables.rows]]", "[[tables.row]]", "first.rows: missing"),
         ("{ accuracy = [", "{ acuracy = [", "published 'acuracy' is no column; expected accuracy"),
     ],
 )
@@ -272,6 +275,27 @@ def test_mistakes_in_the_file_are_refused_before_anything_runs(toy, study, old, 
     with pytest.raises(SettingsError, match=text):
         run_study(study)
     assert toy.calls == []
+
+
+def test_a_file_without_tables_is_refused(toy, study):
+    study.write_text('title = "Toys"')
+    with pytest.raises(SettingsError, match="'toys.toml'.tables: missing; expected a value"):
+        run_study(study)
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [("{", r"not JSON .*Delete it and"), ('{"format_version": 1}', "no numbers in it; expected")],
+)
+def test_a_damaged_cell_is_refused_before_anything_is_measured(toy, study, content, text):
+    run_study(study, RunOptions(quick=True))
+    stored(study)[0].write_text(content)
+    toy.calls.clear()
+    with pytest.raises(DataError, match=text):
+        run_study(study)
+    assert toy.calls == []
+    stored(study)[0].unlink()
+    assert run_study(study).n_measured == 4
 
 
 def test_column_that_no_cell_gives_is_refused_after_the_first_cell(toy, study):

@@ -3,10 +3,11 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
-from emboscope.errors import SettingsError
+from emboscope.errors import DataError, SettingsError
 from emboscope.evaluation.statistics import CORRECTED_T, corrected_t
 from emboscope.workflows.cells import is_simulated
 from emboscope.workflows.files import read_json
@@ -114,6 +115,27 @@ def collect(study: Study, quick: bool = False, seed: int = 0) -> tuple[Table, ..
     return tuple(_table(study, table, quick, seed) for table in study.settings.tables)
 
 
+def read_cell(path: Path) -> dict:
+    """A stored cell.
+
+    Raises
+    ------
+    DataError
+        If it cannot be read, or something is missing in it.
+    """
+    try:
+        cell = read_json(path)
+        lost = {"numbers", "versions", "threads", "seed", "seconds"} - set(cell)
+    except DataError as error:
+        raise DataError(f"cell {error} Delete it and repeat the command.") from error
+    if lost:
+        raise DataError(
+            f"cell '{path}': no {min(lost)} in it; expected what emboscope run writes. Delete it "
+            "and repeat the command."
+        )
+    return cell
+
+
 def check_columns(table: TableSettings, numbers: Mapping[str, object]) -> None:
     """Refuse a column that the cell does not give."""
     lost = [column.name for column in table.columns if column.name not in numbers]
@@ -131,7 +153,7 @@ def _table(study: Study, table: TableSettings, quick: bool, seed: int) -> Table:
     for row in table.rows:
         tasks = study.tasks(table, row, quick, seed)
         paths = [study.results / f"{task.key}.json" for task in tasks]
-        stored = [read_json(path) for path in paths if path.is_file()]
+        stored = [read_cell(path) for path in paths if path.is_file()]
         for cell in stored:
             check_columns(table, cell["numbers"])
             versions |= dict.fromkeys(f"{k} {v}" for k, v in cell["versions"].items())

@@ -20,7 +20,7 @@ from emboscope.workflows.files import (
     write_json,
 )
 from emboscope.workflows.scan import Workers
-from emboscope.workflows.table_figures import Table, check_columns, collect
+from emboscope.workflows.table_figures import Table, check_columns, collect, read_cell
 from emboscope.workflows.table_files import cells_of, notes_of, write_tables
 from emboscope.workflows.tables import Study, TableSettings, Task, read_study
 
@@ -98,6 +98,8 @@ def run_study(
     ------
     SettingsError
         If the study or an option cannot be.
+    DataError
+        If a stored cell cannot be read; then nothing is measured.
     """
     options, workers = options or RunOptions(), workers or Workers()
     study = read_study(path)
@@ -105,9 +107,13 @@ def run_study(
     threads = _threads(options.threads, workers)
     wanted = _wanted(study, chosen, options)
     prepare_folder(study.results)
-    lacking = [
-        task for task in wanted if options.force or not _cell_path(study.results, task).is_file()
-    ]
+    lacking = []
+    for task in wanted:
+        path = _cell_path(study.results, task)
+        if options.force or not path.is_file():
+            lacking.append(task)
+        else:
+            read_cell(path)
     by_name = {table.name: table for table in chosen}
     failures = []
     progress("measuring cells", 0, len(lacking))

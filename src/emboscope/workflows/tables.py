@@ -177,7 +177,8 @@ def read_study(path: Path) -> Study:
         for a published figure of a column that the table lacks.
     """
     content = read_toml(path)
-    content["tables"] = _parsed_tables(content.get("tables"), path.name)
+    if "tables" in content:
+        content["tables"] = _parsed_tables(content["tables"], path.name)
     settings = StudySettings.parse(content, f"study '{path.name}'")
     _check_once([table.name for table in settings.tables], f"study '{path.name}'", "table")
     parameters = {}
