@@ -136,6 +136,17 @@ def test_of_a_batch_of_several_persons_one_takes_back_the_own_words(folder, tmp_
     assert as_json(folder, "undo")["by_annotator"] == {"ann": 1}
 
 
+def test_a_file_in_which_one_person_says_two_things_of_a_sample_is_refused(folder, tmp_path):
+    rows = "sample_id,label,annotator\n1,solid,ann\n1,solid,ann\n1,gaseous,bob\n"
+    (tmp_path / "two.csv").write_text(rows)
+    assert as_json(folder, "import", tmp_path / "two.csv")["labels"] == 3
+    done = run(folder, "import", tmp_path / "two.csv", "--annotator", "me")
+    assert done.exit_code == 3
+    assert "row 4: 'me' says another thing of sample 1 than in row 2" in done.output
+    with Study.open(folder) as study:
+        assert "me" not in study.votes()[0]
+
+
 def test_samples_without_a_label_go_out_to_be_filled_in(folder, tmp_path):
     out = as_json(folder, "export", tmp_path / "todo.csv", "--unlabeled")
     assert (out["samples"], out["by_label"]) == (1, {"none": 1})

@@ -127,10 +127,12 @@ def events_of(
     Raises
     ------
     DataError
-        With the file and the place, at the first row that cannot be.
+        With the file and the place, at the first row that cannot be, or where a person says
+        another thing of a sample than before.
     """
     index = _Index(samples)
-    events = []
+    events: list[LabelEvent] = []
+    said: dict[tuple[int, str], tuple[str, tuple[float, ...] | None]] = {}
     for row in rows:
         what = f"labels '{path}' {row.where}"
         who = annotator or row.annotator
@@ -152,7 +154,27 @@ def events_of(
                 batch=batch,
             )
         )
+        _check_once(events[-1], said, row, what)
     return events
+
+
+def _check_once(
+    event: LabelEvent,
+    said: dict[tuple[int, str], tuple[str, tuple[float, ...] | None]],
+    row: LabelRow,
+    what: str,
+) -> None:
+    """DataError where a file lets one person say two things of a sample; notes what is said."""
+    if event.source in COMPUTED:
+        return
+    place, before = said.setdefault(
+        (event.sample_id, event.annotator), (row.where, event.probabilities)
+    )
+    if before != event.probabilities and place != row.where:  # in a task the last word holds
+        raise DataError(
+            f"{what}: '{event.annotator}' says another thing of sample {event.sample_id} than in "
+            f"{place}; expected one label. Leave one out, or leave each person their name."
+        )
 
 
 class _Index:
