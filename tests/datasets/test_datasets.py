@@ -122,6 +122,7 @@ def test_a_stream_is_of_the_patients_of_hits_and_holds_out_the_same():
     stream, hits = StreamSettings(), HitsSettings()
     assert_array_equal(held_patients(stream), held_patients(hits))
     assert stream.simulation.seed == hits.simulation.seed
+    assert stream.most > 40 * 60  # one a second: no patient has more
     longer = SimulationSettings(**stream.simulation.model_dump() | {"minutes": 0.1})
     shorter = SimulationSettings(**hits.simulation.model_dump() | {"minutes": 0.05})
     assert simulate(longer, 7).patient == simulate(shorter, 7).patient

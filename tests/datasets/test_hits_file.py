@@ -113,6 +113,8 @@ def test_another_rate_is_brought_to_that_of_hits(path):
     for segment in load_hits_file(path).views["waveform"]:
         spectrum = np.abs(np.fft.fft(segment[0] + 1j * segment[1]))
         frequency = np.fft.fftfreq(1400, 1 / 4385)[spectrum.argmax()]
+        energy = (segment**2).sum(axis=0)
+        assert abs(np.average(np.arange(1400), weights=energy) - 700) < 10  # as above
         assert abs(frequency - 500) < 10  # two bins of 3 Hz, and the slope of the high-pass
 
 
