@@ -64,7 +64,7 @@ def test_without_a_sure_label_nothing_spreads_and_what_to_do_is_said(study):
     drawn = CliRunner().invoke(
         app, ["map", str(study), "--projection", "pca", "--grid", "one"], terminal_width=300
     )
-    assert "--unlabeled, and import it" in " ".join(drawn.stdout.split())
+    assert "--unlabeled; fill it in, import it" in " ".join(drawn.stdout.split())
     with Study.open(study) as opened:
         opened.undo(opened.log()[-1].batch, "ann")
 

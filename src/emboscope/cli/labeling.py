@@ -60,7 +60,7 @@ def map(
     for finding in result.findings:
         typer.echo(f"{finding.name}: {finding.verdict}. {finding.sentence}")
     typer.echo("Pictures: " + ", ".join(result.pictures))
-    label = f"emboscope labels {study} export FILE.csv --unlabeled, and import it with labels"
+    label = f"emboscope labels {study} export FILE.csv --unlabeled; fill it in, import it"
     typer.echo(f"Next: {f'emboscope propagate {study} --dry-run' if result.labeled else label}")
 
 
