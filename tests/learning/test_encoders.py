@@ -11,6 +11,7 @@ from torch import nn
 from torch.testing import assert_close
 
 from emboscope.compression.cost import count_macs
+from emboscope.compression.finetune import choose_layers
 from emboscope.errors import DataError, SettingsError
 from emboscope.export.onnx import export_onnx
 from emboscope.learning.architecture import (
@@ -143,6 +144,18 @@ def test_a_padded_image_is_one_with_zeros_below_and_on_the_right():
 def test_the_lstm_reads_at_most_128_steps(n_times, n_steps):
     encoder = ENCODERS["lstm"]((1, n_times), NARROW).eval()
     assert encoder.stem(torch.zeros(1, 1, n_times)).shape[2] == n_steps
+
+
+def test_what_is_compressed_of_the_new_encoders():
+    chosen = {
+        (name, data): choose_layers(network_of(name, data)[0])
+        for name in ("resnet", "resnet2d", "lstm", "vit")
+        for data in ("esr", "hits")
+    }
+    assert chosen["lstm", "esr"] == []  # one convolution, which is the first
+    assert chosen["lstm", "hits"] == [f"0.stem.{block}.0" for block in (1, 2, 3)]
+    assert chosen["vit", "esr"] == [f"0.layers.{at}.linear{n}" for at in range(3) for n in (1, 2)]
+    assert [len(chosen[name, "esr"]) for name in ("resnet", "resnet2d")] == [3 * 4 - 1, 3 * 2 + 2]
 
 
 def test_the_vision_transformer_stays_small():
