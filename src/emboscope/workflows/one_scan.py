@@ -19,6 +19,7 @@ from emboscope.progress import Progress
 from emboscope.signal.doppler import flow_side, velocity
 from emboscope.signal.readers import Source, open_source
 from emboscope.signal.spectrum import HighPass, stft
+from emboscope.workflows.cnn_detector import LEARNED_ON
 from emboscope.workflows.extras import Extras, Finding, write_extras
 from emboscope.workflows.files import (
     FORMAT_VERSION,
@@ -155,6 +156,7 @@ def scan_recording(
         kept.unlink(missing_ok=True)
         raise DataError(f"recording '{path}': {error}") from error
     flags = [*detection.flags, *turned] + ([] if source.carrier_hz else ["no carrier: no velocity"])
+    flags += [LEARNED_ON[options.detector]] if options.detector in LEARNED_ON else []
     content = _content(path, name, source, detection, options, flags)
     write_json(out / f"{name}.events.json", content)
     write_events_csv(out / f"{name}.events.csv", detection.events)
