@@ -111,7 +111,7 @@ def test_the_temperature_of_scaled_logits_is_their_scale(rng):
     chance = logits.softmax(dim=1).numpy()
     y = torch.tensor([rng.choice(3, p=row) for row in chance])
     assert fit_temperature(3 * logits, y) == pytest.approx(3, rel=0.1)
-    assert fit_temperature(torch.eye(3) * 50, torch.arange(3)) >= 0.25
+    assert 0.1 < fit_temperature(torch.eye(3) * 5, torch.arange(3)) < 1
 
 
 def test_a_fitted_temperature_changes_no_decision(rng):

@@ -17,7 +17,7 @@ from emboscope.learning.checkpoint import load_weights, save_weights, write_atom
 from emboscope.learning.front_end import TorchFrontEnd
 from emboscope.learning.loop import Rows, Task, fit_network
 from emboscope.learning.models import build_network, views_of
-from emboscope.learning.reading import read, read_members
+from emboscope.learning.reading import read, read_embeddings, read_members
 from emboscope.learning.settings import TrainSettings
 from emboscope.learning.targets import Targets, read_targets
 from emboscope.progress import Progress, silent
@@ -156,13 +156,24 @@ class SignalClassifier(ClassifierMixin, BaseEstimator):
 
     def log_proba(self, views: dict[str, np.ndarray]) -> np.ndarray:
         """Log-probability of each class, shape (n_samples, n_classes)."""
+        tensors = self.tensors(views)
+        return read(self.network_, tensors, self.network_).log_softmax(dim=1).numpy()
+
+    def tensors(self, views: dict[str, np.ndarray]) -> dict[str, Tensor]:
+        """The views that the network reads; a fusion makes do with those that are there."""
         check_is_fitted(self, "network_")
-        return read(self.network_, self._read(views), self.network_).log_softmax(dim=1).numpy()
+        names = views_of(self.network_)
+        views = self._views(views)
+        there = tuple(name for name in names if name in views)
+        return _tensors(views, there if there and len(self.network_.branches) > 1 else names)
+
+    def embeddings(self, views: dict[str, np.ndarray]) -> np.ndarray:
+        """What the last head reads, (n_samples, width); of a late fusion all features."""
+        return read_embeddings(self.network_, self.tensors(views)).numpy()
 
     def member_proba(self, views: dict[str, np.ndarray]) -> np.ndarray:
         """Probabilities by each member of a fusion, shape (n_samples, n_members, n_classes)."""
-        check_is_fitted(self, "network_")
-        return read_members(self.network_, self._read(views)).softmax(dim=2).numpy()
+        return read_members(self.network_, self.tensors(views)).softmax(dim=2).numpy()
 
     def save(self, folder: Path) -> None:
         """Write `weights.safetensors` and `network.json`, from which `load` builds it again."""
@@ -240,13 +251,6 @@ class SignalClassifier(ClassifierMixin, BaseEstimator):
                     f"view '{name}': not finite; expected finite values. Mend the rows."
                 )
         return views
-
-    def _read(self, views: dict[str, np.ndarray]) -> dict[str, Tensor]:
-        """The views that the network reads; a fusion makes do with those that are there."""
-        names = views_of(self.network_)
-        views = self._views(views)
-        there = tuple(name for name in names if name in views)
-        return _tensors(views, there if there and len(self.network_.branches) > 1 else names)
 
     def _twin(self) -> TorchFrontEnd | None:
         """The front end in torch, where it can make all views of the waveform."""

@@ -1,0 +1,198 @@
+"""Cells of the studies of models: a network on one fold of a data set."""
+
+import functools
+from collections.abc import Mapping
+from typing import Literal
+
+import numpy as np
+from pydantic import Field, PositiveInt
+
+from emboscope.annotation.soft_labels import brier, expected_calibration_error, jensen_shannon
+from emboscope.compression.cost import count_macs
+from emboscope.datasets import load_dataset
+from emboscope.datasets.dataset import Dataset
+from emboscope.errors import DataError
+from emboscope.evaluation.metrics import mcc, scores
+from emboscope.evaluation.protocol import Fold, folds
+from emboscope.learning.architecture import NetworkSettings
+from emboscope.learning.classical import CLASSICAL, FeatureClassifier
+from emboscope.learning.estimator import SignalClassifier
+from emboscope.learning.fusion import LateFusion
+from emboscope.learning.label_noise import flip_asymmetric, flip_symmetric, noise_soft
+from emboscope.learning.settings import TrainSettings
+from emboscope.progress import Progress, silent
+from emboscope.settings import Settings
+from emboscope.workflows.cells import register
+from emboscope.workflows.released_data import as_released
+
+_BASELINE = "gradient_boosting"
+
+
+class ModelSettings(Settings):
+    """A model, the fold that it is trained and judged on, and how wrong its labels are."""
+
+    data: str = "esr"
+    data_profile: Literal["corrected", "released"] = "corrected"  # of the views
+    split: str | None = None  # None: what the groups of the data are
+    folds: PositiveInt = 10
+    model: str = "hybrid_late"
+    network: NetworkSettings = NetworkSettings()
+    training: TrainSettings = TrainSettings()
+    labels: Literal["hard", "soft"] = "hard"  # soft: the raters' shares
+    noise: float = Field(default=0.0, ge=0, lt=1)  # share of training labels made wrong
+    noise_kind: Literal["symmetric", "asymmetric"] = "symmetric"
+    drop_noisy: bool = False  # rows whose label is wrong are left out
+
+
+def trained_model(
+    settings: ModelSettings, seed: int, progress: Progress = silent
+) -> dict[str, float]:
+    """Scores on the test part of one fold; repeat r is fold r, and after all folds a new split.
+
+    Numbers are those of the model (`mcc`, `f1_macro`, …), of each member of a late fusion
+    (`mcc_member_0`, …), `gain`: MCC less that of the member that was better on the validation part,
+    `over_features`: MCC less that of gradient boosting on the same fold.
+    """
+    data = loaded(settings.data, settings.data_profile)
+    fold = fold_of(data, settings, seed)
+    classifier = fitted(data, fold, settings, seed, progress)
+    test = {name: view[fold.test] for name, view in data.views.items()}
+    numbers = judged(classifier.predict_proba(test), classifier.classes_, data, fold.test)
+    if isinstance(classifier, SignalClassifier):
+        numbers |= _of_members(classifier, data, fold, numbers["mcc"])
+        network = classifier.network_
+        numbers["parameters"] = float(sum(each.numel() for each in network.parameters()))
+        numbers["macs_m"] = _macs(classifier, test) / 1e6
+    baseline = baseline_mcc(settings.data, settings.split or data.group_kind, settings.folds, seed)
+    return {**numbers, "over_features": numbers["mcc"] - baseline}
+
+
+@functools.lru_cache(maxsize=2)
+def loaded(name: str, profile: str = "corrected") -> Dataset:
+    """A data set; the last ones are kept, because cells of a study ask again and again."""
+    data = load_dataset(name)
+    return as_released(data) if profile == "released" else data
+
+
+def fold_of(data: Dataset, settings: ModelSettings, seed: int) -> Fold:
+    """The fold of a repeat."""
+    split = settings.split or data.group_kind
+    round_, index = divmod(seed, settings.folds)
+    return folds(data.y, data.groups, split, settings.folds, seed=round_)[index]
+
+
+def fitted(
+    data: Dataset, fold: Fold, settings: ModelSettings, seed: int, progress: Progress = silent
+) -> SignalClassifier | FeatureClassifier:
+    """A model that learned from the training part, with the labels that the settings ask for."""
+    rows = np.concatenate([fold.train, fold.validation])
+    y, kept = training_labels(data, rows, settings, seed)
+    classifier: SignalClassifier | FeatureClassifier
+    if settings.model in CLASSICAL:
+        classifier = FeatureClassifier(settings.model, data.front_end, seed)
+    else:
+        classifier = SignalClassifier(
+            settings.model, data.front_end, settings.network, settings.training, seed, "cpu"
+        )
+    position = np.full(len(rows), -1)
+    position[kept] = np.arange(kept.sum())
+    held = position[len(fold.train) :]
+    return classifier.fit(
+        {name: view[rows[kept]] for name, view in data.views.items()},
+        y[kept],
+        validation=held[held >= 0],
+        progress=progress,
+    )
+
+
+def training_labels(
+    data: Dataset, rows: np.ndarray, settings: ModelSettings, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Labels of the rows of the training and validation parts, and which rows are kept.
+
+    Raises
+    ------
+    DataError
+        If soft labels are asked for and the data has none.
+    """
+    rng = np.random.default_rng([seed, 11])
+    n_classes = len(data.classes)
+    if settings.labels == "soft":
+        if data.soft_labels is None:
+            raise DataError(
+                f"labels 'soft': data set '{data.name}' has no raters; expected several. Use hits."
+            )
+        soft = data.soft_labels[rows]
+        wrong = noise_soft(soft, settings.noise, rng)
+        changed = wrong.argmax(axis=1) != soft.argmax(axis=1)
+        return wrong, ~changed if settings.drop_noisy else np.ones(len(rows), bool)
+    flip = flip_symmetric if settings.noise_kind == "symmetric" else flip_asymmetric
+    y = flip(data.y[rows], settings.noise, n_classes, rng)
+    kept = (y == data.y[rows]) | (not settings.drop_noisy)
+    return y, kept
+
+
+def judged(p: np.ndarray, classes: np.ndarray, data: Dataset, rows: np.ndarray) -> dict[str, float]:
+    """Scores, recall of each class, calibration, and distance from the raters where there are some.
+
+    Parameters
+    ----------
+    p : ndarray, shape (n_test, n_classes)
+        Columns in the order of `classes`.
+    """
+    full = np.zeros((len(p), len(data.classes)))
+    full[:, classes] = p
+    y, predicted = data.y[rows], full.argmax(axis=1)
+    numbers = scores(y, predicted)
+    for index in range(len(data.classes)):
+        of_class = y == index
+        numbers[f"recall_{index}"] = (
+            float((predicted[of_class] == index).mean()) if of_class.any() else float("nan")
+        )
+    numbers["calibration_error"] = expected_calibration_error(full, y)
+    numbers["brier"] = brier(full, np.eye(len(data.classes))[y])
+    if data.soft_labels is not None:
+        raters = data.soft_labels[rows]
+        numbers["jsd_raters"] = float(np.mean(jensen_shannon(full, raters)))
+        numbers["brier_raters"] = brier(full, raters)
+    return numbers
+
+
+@functools.lru_cache(maxsize=64)
+def baseline_mcc(name: str, split: str, n_folds: int, seed: int) -> float:
+    """MCC of gradient boosting, with true labels, on the fold of a repeat."""
+    data = loaded(name)
+    if "waveform" not in data.views:
+        return float("nan")
+    settings = ModelSettings(data=name, split=split, folds=n_folds, model=_BASELINE)
+    fold = fold_of(data, settings, seed)
+    classifier = fitted(data, fold, settings, 0)
+    test = {view: values[fold.test] for view, values in data.views.items()}
+    return mcc(data.y[fold.test], classifier.predict(test))
+
+
+def _of_members(
+    classifier: SignalClassifier, data: Dataset, fold: Fold, reached: float
+) -> dict[str, float]:
+    """MCC of each member of a late fusion, and the gain over the one that validation prefers."""
+    if not isinstance(classifier.network_, LateFusion):
+        return {}
+
+    def members(rows: np.ndarray) -> list[float]:
+        views = {name: view[rows] for name, view in data.views.items()}
+        chosen = classifier.classes_[classifier.member_proba(views).argmax(axis=2)]
+        return [mcc(data.y[rows], chosen[:, index]) for index in range(chosen.shape[1])]
+
+    tested, validated = members(fold.test), members(fold.validation)
+    best = int(np.argmax(validated))
+    numbers = {f"mcc_member_{index}": value for index, value in enumerate(tested)}
+    return {**numbers, "gain": reached - tested[best]}
+
+
+def _macs(classifier: SignalClassifier, views: Mapping[str, np.ndarray]) -> float:
+    """Multiply-adds of one sample."""
+    one = {name: view[:1] for name, view in views.items()}
+    return float(sum(count_macs(classifier.network_, classifier.tensors(one)).values()))
+
+
+register("model", ModelSettings, trained_model)
