@@ -1,0 +1,104 @@
+"""The cell that trains a model on a fold: folds, wrong labels, gain, and figures by hand."""
+
+import numpy as np
+import pytest
+
+from emboscope.errors import DataError, SettingsError
+from emboscope.learning.architecture import NetworkSettings
+from emboscope.learning.settings import TrainSettings
+from emboscope.workflows.model_cells import (
+    ModelSettings,
+    fold_of,
+    judged,
+    loaded,
+    trained_model,
+    training_labels,
+)
+from emboscope.workflows.released_data import as_released
+
+QUICK = {
+    "folds": 3,
+    "network": NetworkSettings(compact_width=4),
+    "training": TrainSettings(epochs=4, batch=32),
+}
+
+
+@pytest.fixture(scope="module")
+def npz(tmp_path_factory):
+    """Two classes of different frequency, 30 patients."""
+    rng = np.random.default_rng(5)
+    y = np.arange(240) % 2
+    times = np.arange(178) / 173.61
+    waves = np.sin(2 * np.pi * (6 + 18 * y[:, None]) * times + rng.uniform(0, 6, (240, 1)))
+    path = tmp_path_factory.mktemp("data") / "waves.npz"
+    X = waves + 0.5 * rng.standard_normal((240, 178))
+    np.savez(path, X=X, y=y, groups=np.arange(240) // 8, sfreq=173.61)
+    return str(path)
+
+
+def test_a_model_is_scored_beside_its_members_and_the_features(npz):
+    numbers = trained_model(ModelSettings(data=npz, **QUICK), 0)
+    assert numbers["mcc"] > 0.8
+    members = {numbers["mcc_member_0"], numbers["mcc_member_1"]}
+    assert any(numbers["gain"] == pytest.approx(numbers["mcc"] - one) for one in members)
+    assert {"over_features", "calibration_error", "brier", "recall_0", "recall_1"} <= set(numbers)
+    assert numbers["parameters"] > 1000
+    assert numbers["macs_m"] > 0.01
+
+
+def test_repeats_are_the_folds_and_every_row_is_tested_once(npz):
+    settings, data = ModelSettings(data=npz, **QUICK), loaded(npz)
+    tests = [fold_of(data, settings, seed).test for seed in range(3)]
+    assert sorted(np.concatenate(tests)) == list(range(240))
+    again = fold_of(data, settings, 3).test
+    assert not np.array_equal(again, tests[0])
+
+
+def test_labels_are_made_wrong_at_the_rate_and_can_be_left_out(npz):
+    data, rows = loaded(npz), np.arange(200)
+    settings = ModelSettings(data=npz, noise=0.3)
+    y, kept = training_labels(data, rows, settings, seed=1)
+    assert 0.2 < np.mean(y != data.y[rows]) < 0.4
+    assert kept.all()
+    dropped = settings.model_copy(update={"drop_noisy": True})
+    again, kept = training_labels(data, rows, dropped, seed=1)
+    assert np.array_equal(again, y)
+    assert np.array_equal(kept, y == data.y[rows])
+
+
+def test_soft_labels_need_raters(npz):
+    with pytest.raises(DataError, match="labels 'soft': data set .* has no raters"):
+        training_labels(loaded(npz), np.arange(4), ModelSettings(data=npz, labels="soft"), 0)
+
+
+def test_a_class_that_was_not_learned_counts_as_never_found(npz):
+    data = loaded(npz)
+    p = np.ones((4, 1))
+    numbers = judged(p, np.array([0]), data, np.arange(4))
+    assert numbers["recall_0"] == 1
+    assert numbers["recall_1"] == 0
+    assert numbers["brier"] == pytest.approx(1.0)
+
+
+def test_wrong_labels_cost_less_when_left_out(npz):
+    rough = {**QUICK, "training": TrainSettings(epochs=6, batch=32, mixup=0.0)}
+    noisy = ModelSettings(data=npz, model="cnn1d_compact", noise=0.4, **rough)
+    clean = noisy.model_copy(update={"drop_noisy": True})
+    assert trained_model(clean, 0)["mcc"] > trained_model(noisy, 0)["mcc"]
+
+
+def test_released_views_are_scaled_row_by_row(npz):
+    data = loaded(npz)
+    released = as_released(data)
+    waveform = released.views["waveform"]
+    assert waveform.min() == 0
+    assert waveform.max() == 1
+    assert released.views["spectrogram"].shape == data.views["spectrogram"].shape
+    assert released.views["spectrogram"].max() > data.views["spectrogram"].max()
+
+
+def test_complex_signals_have_no_released_form(npz):
+    data = loaded(npz)
+    two = data.front_end.model_copy(update={"n_channels": 2})
+    with pytest.raises(SettingsError, match="no released form"):
+        as_released(data.__class__(**{**data.__dict__, "front_end": two}))
