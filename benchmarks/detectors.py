@@ -20,6 +20,7 @@ from joblib import Parallel, delayed
 from matplotlib.figure import Figure
 from patients import Tally, tally
 
+import emboscope.workflows.cnn_detector  # noqa: F401  (which registers cnn)
 from emboscope.events.block import Acquisition
 from emboscope.events.detection import DETECTORS, detect
 from emboscope.events.scoring import EBR_BANDS_DB
