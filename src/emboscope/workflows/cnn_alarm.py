@@ -15,7 +15,7 @@ from emboscope.events.statistics import ALARM_DB, Evidence
 from emboscope.events.stream import Stream
 from emboscope.progress import Progress
 from emboscope.simulation.recording import SimulatedRecording, SimulationSettings, simulate
-from emboscope.workflows.cnn_detector import SHIFT, STEP_S, WindowNetwork
+from emboscope.workflows.cnn_detector import COLUMNS, STEP_S, WindowNetwork
 
 if TYPE_CHECKING:
     from emboscope.learning.estimator import SignalClassifier
@@ -24,6 +24,7 @@ TOLERANCE_S = 0.05  # of an event to the truth
 LEAST_DB = 3.0  # of the emboli whose share is told ...
 ALONE_S = 0.15  # ... and how far the next one is; what is reported near others is not judged
 FIRST_ALARM = -10.0  # decibans; the search for the alarm goes upward from here
+CURVE = np.arange(-10.0, 11.0, 2.0)  # decibans over the alarm, at which the card has figures
 AGAINST = "hbr_recursive"
 
 
@@ -46,7 +47,7 @@ class Scored:
     def judge(self, event: Event, block: Block, acquisition: Acquisition) -> Event:
         """The same event, with the largest log-odds around its peak."""
         at = (event.peak_s - block.start_s) * acquisition.sfreq
-        near = np.abs(self.centers - at) <= SHIFT * STEP_S * acquisition.sfreq
+        near = np.abs(self.centers - at) <= COLUMNS * STEP_S / 2 * acquisition.sfreq
         reached = float(self.values[near].max()) - ALARM_DB + self.network.alarm
         return replace(event, probabilities=(reached,))
 
@@ -146,8 +147,7 @@ def choose_alarm(
             "cnn": network.figures(alarm),
             AGAINST: reference,
             "froc": [
-                {"alarm_decibans": float(each), **network.figures(each)}
-                for each in np.arange(FIRST_ALARM, FIRST_ALARM + 21, 2)
+                {"alarm_decibans": float(each), **network.figures(each)} for each in alarm + CURVE
             ],
         },
     }

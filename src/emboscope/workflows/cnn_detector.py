@@ -21,13 +21,13 @@ WEIGHTS = Path(__file__).parent / "cnn_weights"  # safetensors and JSON, part of
 CLASSES = ("artifact", "embolus", "normal")
 TRAINED_HZ = 4385.0
 FRAME_S, STEP_S = 64 / TRAINED_HZ, 32 / TRAINED_HZ
-COLUMNS, SHIFT = 18, 9  # of a window, and from one to the next: 131 and 66 ms
+COLUMNS, SHIFT = 18, 3  # of a window, and from one to the next: 131 and 22 ms
 RANGE_DB = (-20.0, 30.0)
 DECIBANS = 10 / np.log(10)  # of log-odds
 LEARNED_ON = {NAME: "detector trained on simulated patients"}  # what the output must say
 
 
-def windows(evidence: Evidence, shift: int = SHIFT) -> tuple[np.ndarray, np.ndarray]:
+def windows(evidence: Evidence) -> tuple[np.ndarray, np.ndarray]:
     """Images of all windows of a block, and the samples in their middle.
 
     The flow points upward, aliasing undone. One channel is the power over the level of the flow
@@ -37,8 +37,6 @@ def windows(evidence: Evidence, shift: int = SHIFT) -> tuple[np.ndarray, np.ndar
     Parameters
     ----------
     evidence : Evidence
-    shift : int
-        Columns of `STEP_S` from one window to the next.
 
     Returns
     -------
@@ -60,8 +58,8 @@ def windows(evidence: Evidence, shift: int = SHIFT) -> tuple[np.ndarray, np.ndar
     image = np.clip(image, *RANGE_DB).astype(np.float32)  # (2, n_freqs, n_columns)
     if image.shape[2] < COLUMNS:
         return np.zeros((0, *image.shape[:2], COLUMNS), np.float32), np.zeros(0)
-    cut = np.lib.stride_tricks.sliding_window_view(image, COLUMNS, axis=2)[:, :, ::shift]
-    middle = (at[: at.size - COLUMNS + 1] + at[COLUMNS - 1 :])[::shift] / 2
+    cut = np.lib.stride_tricks.sliding_window_view(image, COLUMNS, axis=2)[:, :, ::SHIFT]
+    middle = (at[: at.size - COLUMNS + 1] + at[COLUMNS - 1 :])[::SHIFT] / 2
     return np.moveaxis(cut, 2, 0), middle
 
 

@@ -19,14 +19,13 @@ from emboscope.settings import Settings
 from emboscope.simulation.patient import SIMULATOR_VERSION
 from emboscope.simulation.recording import SimulatedRecording, SimulationSettings, simulate
 from emboscope.workflows.cnn_alarm import choose_alarm
-from emboscope.workflows.cnn_detector import CLASSES, COLUMNS, SHIFT, STEP_S, windows
+from emboscope.workflows.cnn_detector import CLASSES, COLUMNS, STEP_S, windows
 from emboscope.workflows.files import write_json
 
 FORMAT_VERSION = 1
 LEAST_DB = 3.0  # of an embolus that teaches
-HALF_S = SHIFT * STEP_S / 2  # from the middle of a window: nearer to it than to the next
+MIDDLE_S = COLUMNS * STEP_S / 4  # to both sides: the middle half of a window
 REACH_S = COLUMNS * STEP_S / 2  # from the middle of a window: inside it
-FINER = 3  # the windows that teach lie so much closer
 
 
 class WindowTrainingSettings(Settings):
@@ -40,8 +39,8 @@ class WindowTrainingSettings(Settings):
     )
     most: PositiveInt = 20  # windows of a class and block of 30 s
     loud_share: float = Field(default=0.5, ge=0, le=1)  # of those: the loudest; the rest by chance
-    width: PositiveInt = 16  # filters of the first convolution
-    epochs: PositiveInt = 12
+    width: PositiveInt = 24  # filters of the first convolution
+    epochs: PositiveInt = 16
     random_state: int = 0
 
 
@@ -82,13 +81,13 @@ def labels_of(middle_s: np.ndarray, simulated: SimulatedRecording) -> np.ndarray
     for start_s, stop_s in spans:
         labels[(middle_s > start_s - REACH_S) & (middle_s < stop_s + REACH_S)] = -1
     for start_s, stop_s in spans:
-        inside = (middle_s > start_s - HALF_S) & (middle_s < stop_s + HALF_S)
+        inside = (middle_s > start_s - MIDDLE_S) & (middle_s < stop_s + MIDDLE_S)
         labels[inside] = CLASSES.index("artifact")
     for each in emboli:
         labels[np.abs(middle_s - each.peak_s) < REACH_S + each.duration_s / 2] = -1
     for each in emboli:
         if each.ebr_db >= LEAST_DB:
-            labels[np.abs(middle_s - each.peak_s) <= HALF_S] = CLASSES.index("embolus")
+            labels[np.abs(middle_s - each.peak_s) <= MIDDLE_S] = CLASSES.index("embolus")
     return labels
 
 
@@ -98,7 +97,7 @@ def patient_windows(
     """Images and classes of the windows of one patient that teach; see `windows`."""
     images, labels = [], []
     for evidence, start_s in blocks(simulated):
-        cut, middle = windows(evidence, SHIFT // FINER)
+        cut, middle = windows(evidence)
         own = labels_of(start_s + middle / simulated.recording.sfreq, simulated)
         level = cut[:, 0].mean(axis=1).max(axis=1)  # of the loudest column
         kept = np.concatenate([
