@@ -1,15 +1,22 @@
 """Fusions: published counts, members that are missing, and rules by hand."""
 
+import numpy as np
 import pytest
 import torch
 from torch.testing import assert_close
 
+from emboscope.compression.cost import count_macs
 from emboscope.errors import DataError, SettingsError
+from emboscope.export.onnx import export_onnx
 from emboscope.learning.architecture import NetworkSettings, TransformerSettings
 from emboscope.learning.combinations import FUSIONS
+from emboscope.learning.encoders import ENCODERS
+from emboscope.learning.estimator import SignalClassifier
+from emboscope.learning.losses import LOSSES
 from emboscope.learning.models import build_network
-from emboscope.learning.objective import Objective
+from emboscope.learning.objective import Labels, Objective
 from emboscope.learning.regularizers import RegularizerSettings
+from emboscope.learning.schedules import optimizer_of
 from emboscope.learning.settings import TrainSettings
 
 ESR = {"waveform": (1, 178), "spectrogram": (1, 32, 37)}
@@ -128,3 +135,72 @@ def test_a_member_of_an_unknown_view_is_refused():
     settings = NetworkSettings(members=("cnn1d_compact", "cnn2d_compact:mel"))
     with pytest.raises(DataError, match="cnn2d_compact:mel: the data has waveform, spectrogram"):
         build_network("hybrid_late", ESR, 2, settings)
+
+
+NARROW = NetworkSettings(compact_width=8, dropout=0.0)
+FUSED = ["hybrid_late", *(f"hybrid_{name}" for name in FUSIONS)]
+
+
+def learned_by_heart(model, loss, members=NARROW.members):
+    settings = NARROW.model_copy(update={"members": members, "n_filters": 4, "resnet_width": 8})
+    training = TrainSettings(loss=loss, warm_start=1)
+    objective = Objective(build_network(model, ESR, 2, settings), 2, training)
+    optimizer = optimizer_of(objective.network, objective.own_parameters, training)
+    given = views(8)
+    y = torch.arange(8) % 2
+    for step in range(60):
+        terms = objective(given, Labels(y, y), None, warm=step < 10)
+        optimizer.zero_grad()
+        terms["labels"].backward()
+        optimizer.step()
+    with torch.no_grad():
+        return objective.network.eval()(given).argmax(dim=1).equal(y)
+
+
+@pytest.mark.parametrize("loss", list(LOSSES))
+def test_eight_samples_are_learned_by_heart_with_every_loss(loss):
+    assert learned_by_heart("hybrid_concat", loss)
+
+
+@pytest.mark.parametrize("model", FUSED)
+def test_eight_samples_are_learned_by_heart_by_every_fusion(model):
+    assert learned_by_heart(model, "ce")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("loss", list(LOSSES))
+@pytest.mark.parametrize("model", FUSED)
+def test_every_fusion_learns_with_every_loss(model, loss):
+    assert learned_by_heart(model, loss)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("encoder", list(ENCODERS))
+def test_every_encoder_learns_in_a_late_fusion(encoder):
+    other = "cnn2d_compact" if ENCODERS[encoder].view == "waveform" else "cnn1d_compact"
+    assert learned_by_heart("hybrid_late", "ce", (other, encoder))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", FUSED)
+def test_onnx_runtime_gives_the_same_probabilities_of_every_fusion(model, tmp_path):
+    classifier = SignalClassifier(model, network=NARROW)
+    classifier.classes_, classifier.shapes_ = np.arange(2), ESR
+    classifier.network_ = build_network(model, ESR, 2, NARROW)
+    with torch.no_grad():  # batch statistics other than the initial ones
+        classifier.network_({name: 1 + view for name, view in views(32).items()})
+    classifier.network_.eval()
+    export_onnx(classifier, tmp_path, tolerance=1e-5)  # it compares, and refuses a difference
+
+
+@pytest.mark.parametrize(
+    ("model", "shapes", "settings", "macs"),
+    [
+        ("hybrid_concat", ESR, OF_ESR, 74.91e6),
+        ("hybrid_concat", BEATS, OF_BEATS, 102.73e6),
+    ],
+)
+def test_published_multiplications_of_the_fusions(model, shapes, settings, macs):
+    network = build_network(model, shapes, 2, settings)
+    found = sum(count_macs(network, views(1, shapes)).values())
+    assert found == pytest.approx(macs, abs=5e3)

@@ -7,6 +7,8 @@ from torch import Tensor
 
 from emboscope.registry import Registry
 
+_LOG_SCALE_SD = 0.2
+
 AUGMENTATIONS: Registry[Callable[[Tensor], Tensor]] = Registry("augmentation")
 
 
@@ -25,5 +27,22 @@ def reverse_time(waveform: Tensor) -> Tensor:
     return torch.where(chosen, backwards, waveform)
 
 
+def shift(waveform: Tensor) -> Tensor:
+    """Each row rolled by up to a tenth of its length, either way."""
+    n_times = waveform.shape[-1]
+    most = n_times // 10
+    by = torch.randint(-most, most + 1, (len(waveform), 1), device=waveform.device)
+    index = (torch.arange(n_times, device=waveform.device) - by) % n_times  # (batch, time)
+    return waveform.gather(2, index[:, None].expand_as(waveform))
+
+
+def scale(waveform: Tensor) -> Tensor:
+    """Each row times exp(0.2·z), z normal: about 20 % louder or softer."""
+    z = torch.randn(len(waveform), 1, 1, device=waveform.device)
+    return waveform * torch.exp(_LOG_SCALE_SD * z)
+
+
 AUGMENTATIONS["flip_sign"] = flip_sign
 AUGMENTATIONS["reverse_time"] = reverse_time
+AUGMENTATIONS["shift"] = shift
+AUGMENTATIONS["scale"] = scale
