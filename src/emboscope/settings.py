@@ -2,7 +2,7 @@
 
 import difflib
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -66,6 +66,57 @@ def read_toml(path: Path) -> dict[str, object]:
         raise SettingsError(f"settings '{path}': {error.strerror}. Check the path.") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"settings '{path}': not TOML ({error}). Mend that line.") from error
+
+
+def with_changes(
+    values: Mapping[str, object], changes: Sequence[str], example: str
+) -> dict[str, object]:
+    """Values with each `key=value` set; a dot in the key leads into a group.
+
+    A value is read as TOML (`[1, 2]`, `true`), or else taken as it stands.
+
+    Parameters
+    ----------
+    values : mapping
+    changes : sequence of str
+    example : str
+        For the message.
+
+    Raises
+    ------
+    SettingsError
+        If a change has no `=`.
+    """
+    result: dict[str, object] = dict(values)
+    for change in changes:
+        key, equals, text = change.partition("=")
+        if not equals:
+            raise SettingsError(f"--set {change}: expected key=value, for example {example}.")
+        *groups, last = key.split(".")
+        new: dict[str, object] = {last: _value(text)}
+        for group in reversed(groups):
+            new = {group: new}
+        result = merged(result, new)
+    return result
+
+
+def merged(base: Mapping[str, object], changes: Mapping[str, object]) -> dict[str, object]:
+    """A nested dict with the values of another in place of its own."""
+    result = dict(base)
+    for key, value in changes.items():
+        inner = result.get(key)
+        if isinstance(inner, Mapping) and isinstance(value, Mapping):
+            value = merged(inner, value)
+        result[key] = value
+    return result
+
+
+def _value(text: str) -> object:
+    """A value as TOML, or the text itself."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
 
 
 def write_toml(path: Path, settings: Settings) -> None:

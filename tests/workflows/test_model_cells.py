@@ -1,5 +1,7 @@
 """The cell that trains a model on a fold: folds, wrong labels, gain, and figures by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -14,7 +16,7 @@ from emboscope.workflows.model_cells import (
     trained_model,
     training_labels,
 )
-from emboscope.workflows.released_data import as_released
+from emboscope.workflows.profiled_data import in_profile
 
 QUICK = {
     "folds": 3,
@@ -89,7 +91,7 @@ def test_wrong_labels_cost_less_when_left_out(npz):
 
 def test_released_views_are_scaled_row_by_row(npz):
     data = loaded(npz)
-    released = as_released(data)
+    released = in_profile(data, "released")
     waveform = released.views["waveform"]
     assert waveform.min() == 0
     assert waveform.max() == 1
@@ -101,4 +103,4 @@ def test_complex_signals_have_no_released_form(npz):
     data = loaded(npz)
     two = data.front_end.model_copy(update={"n_channels": 2})
     with pytest.raises(SettingsError, match="no released form"):
-        as_released(data.__class__(**{**data.__dict__, "front_end": two}))
+        in_profile(replace(data, front_end=two), "released")

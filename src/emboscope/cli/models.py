@@ -39,8 +39,12 @@ def train(
         Path | None, typer.Option(help="TOML file of what differs from the defaults.")
     ] = None,
     changes: Annotated[
-        list[str] | None, typer.Option("--set", help="key=value, for example epochs=30.")
+        list[str] | None,
+        typer.Option("--set", help="key=value, for example epochs=30 or regularizers.dec=0.1."),
     ] = None,
+    profile: Annotated[
+        str, typer.Option(help="corrected, or the published settings: paper, released.")
+    ] = "corrected",
     sfreq: Sfreq = None,
     label_column: LabelColumn = None,
     group_column: GroupColumn = None,
@@ -54,7 +58,7 @@ def train(
 
     Example: emboscope train esr --split recording --folds 10 --out run-g
     """
-    from emboscope.workflows.study import load, run_settings, set_threads
+    from emboscope.workflows.study import in_profile, load, run_settings, set_threads
     from emboscope.workflows.study import train as run
 
     set_threads(threads)
@@ -63,9 +67,16 @@ def train(
     effective = run_settings(
         settings,
         tuple(changes or ()),
-        {"model": model, "split": split or source.group_kind, "folds": folds, "seed": seed},
+        {
+            "model": model,
+            "split": split or source.group_kind,
+            "folds": folds,
+            "seed": seed,
+            "profile": profile,
+        },
+        source.name,
     )
-    result = run(source, out, effective, force, progress)
+    result = run(in_profile(source, effective.profile), out, effective, force, progress)
     if as_json:
         print_json(asdict(result))
         return

@@ -14,7 +14,7 @@ from emboscope.datasets.dataset import Dataset
 from emboscope.errors import DataError
 from emboscope.evaluation.metrics import mcc, scores
 from emboscope.evaluation.protocol import Fold, folds
-from emboscope.learning.architecture import NetworkSettings
+from emboscope.learning.architecture import NetworkSettings, Profile
 from emboscope.learning.classical import CLASSICAL, FeatureClassifier
 from emboscope.learning.estimator import SignalClassifier
 from emboscope.learning.fusion import LateFusion
@@ -23,16 +23,19 @@ from emboscope.learning.settings import TrainSettings
 from emboscope.progress import Progress, silent
 from emboscope.settings import Settings
 from emboscope.workflows.cells import register
-from emboscope.workflows.released_data import as_released
+from emboscope.workflows.profiled_data import in_profile
 
 _BASELINE = "gradient_boosting"
+_MEMBERS_SHOWN = 3  # of a late fusion
+
+Classifier = SignalClassifier | FeatureClassifier
 
 
 class ModelSettings(Settings):
     """A model, the fold that it is trained and judged on, and how wrong its labels are."""
 
     data: str = "esr"
-    data_profile: Literal["corrected", "released"] = "corrected"  # of the views
+    data_profile: Profile = "corrected"  # of the views
     split: str | None = None  # None: what the groups of the data are
     folds: PositiveInt = 10
     model: str = "hybrid_late"
@@ -58,20 +61,17 @@ def trained_model(
     classifier = fitted(data, fold, settings, seed, progress)
     test = {name: view[fold.test] for name, view in data.views.items()}
     numbers = judged(classifier.predict_proba(test), classifier.classes_, data, fold.test)
-    if isinstance(classifier, SignalClassifier):
-        numbers |= _of_members(classifier, data, fold, numbers["mcc"])
-        network = classifier.network_
-        numbers["parameters"] = float(sum(each.numel() for each in network.parameters()))
-        numbers["macs_m"] = _macs(classifier, test) / 1e6
-    baseline = baseline_mcc(settings.data, settings.split or data.group_kind, settings.folds, seed)
+    numbers |= _of_members(classifier, data, fold, numbers["mcc"])
+    numbers |= _of_size(classifier, test)
+    split = settings.split or data.group_kind
+    baseline = baseline_mcc(settings.data, split, settings.folds, seed)
     return {**numbers, "over_features": numbers["mcc"] - baseline}
 
 
 @functools.lru_cache(maxsize=2)
-def loaded(name: str, profile: str = "corrected") -> Dataset:
+def loaded(name: str, profile: Profile = "corrected") -> Dataset:
     """A data set; the last ones are kept, because cells of a study ask again and again."""
-    data = load_dataset(name)
-    return as_released(data) if profile == "released" else data
+    return in_profile(load_dataset(name), profile)
 
 
 def fold_of(data: Dataset, settings: ModelSettings, seed: int) -> Fold:
@@ -83,11 +83,11 @@ def fold_of(data: Dataset, settings: ModelSettings, seed: int) -> Fold:
 
 def fitted(
     data: Dataset, fold: Fold, settings: ModelSettings, seed: int, progress: Progress = silent
-) -> SignalClassifier | FeatureClassifier:
+) -> Classifier:
     """A model that learned from the training part, with the labels that the settings ask for."""
     rows = np.concatenate([fold.train, fold.validation])
     y, kept = training_labels(data, rows, settings, seed)
-    classifier: SignalClassifier | FeatureClassifier
+    classifier: Classifier
     if settings.model in CLASSICAL:
         classifier = FeatureClassifier(settings.model, data.front_end, seed)
     else:
@@ -172,11 +172,18 @@ def baseline_mcc(name: str, split: str, n_folds: int, seed: int) -> float:
 
 
 def _of_members(
-    classifier: SignalClassifier, data: Dataset, fold: Fold, reached: float
+    classifier: Classifier, data: Dataset, fold: Fold, reached: float
 ) -> dict[str, float]:
-    """MCC of each member of a late fusion, and the gain over the one that validation prefers."""
-    if not isinstance(classifier.network_, LateFusion):
-        return {}
+    """MCC of the members of a late fusion, and the gain over the one that validation prefers.
+
+    Of any other model, and of a member that is not there, NaN.
+    """
+    numbers = {f"mcc_member_{index}": float("nan") for index in range(_MEMBERS_SHOWN)}
+    is_late = isinstance(classifier, SignalClassifier) and isinstance(
+        classifier.network_, LateFusion
+    )
+    if not is_late:
+        return {**numbers, "gain": float("nan")}
 
     def members(rows: np.ndarray) -> list[float]:
         views = {name: view[rows] for name, view in data.views.items()}
@@ -184,15 +191,19 @@ def _of_members(
         return [mcc(data.y[rows], chosen[:, index]) for index in range(chosen.shape[1])]
 
     tested, validated = members(fold.test), members(fold.validation)
-    best = int(np.argmax(validated))
-    numbers = {f"mcc_member_{index}": value for index, value in enumerate(tested)}
-    return {**numbers, "gain": reached - tested[best]}
+    numbers |= {f"mcc_member_{index}": value for index, value in enumerate(tested)}
+    return {**numbers, "gain": reached - tested[int(np.argmax(validated))]}
 
 
-def _macs(classifier: SignalClassifier, views: Mapping[str, np.ndarray]) -> float:
-    """Multiply-adds of one sample."""
-    one = {name: view[:1] for name, view in views.items()}
-    return float(sum(count_macs(classifier.network_, classifier.tensors(one)).values()))
+def _of_size(classifier: Classifier, views: Mapping[str, np.ndarray]) -> dict[str, float]:
+    """Parameters and millions of multiply-adds of a sample; NaN of a model without a network."""
+    if not isinstance(classifier, SignalClassifier):
+        return {"parameters": float("nan"), "macs_m": float("nan")}
+    one = classifier.tensors({name: view[:1] for name, view in views.items()})
+    return {
+        "parameters": float(sum(each.numel() for each in classifier.network_.parameters())),
+        "macs_m": sum(count_macs(classifier.network_, one).values()) / 1e6,
+    }
 
 
 register("model", ModelSettings, trained_model)

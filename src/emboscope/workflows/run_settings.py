@@ -1,6 +1,6 @@
 """What decides the models of a run."""
 
-from emboscope.learning.architecture import NetworkSettings
+from emboscope.learning.architecture import NetworkSettings, Profile
 from emboscope.learning.settings import TrainSettings
 from emboscope.settings import Settings
 
@@ -12,5 +12,6 @@ class RunSettings(Settings):
     split: str = "patient"
     folds: int = 5
     seed: int = 0
+    profile: Profile = "corrected"  # of the views
     network: NetworkSettings = NetworkSettings()  # of a network, like the next
     training: TrainSettings = TrainSettings()

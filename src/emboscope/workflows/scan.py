@@ -12,6 +12,7 @@ from emboscope.events.detection import DETECTORS
 from emboscope.events.settings import DetectionSettings
 from emboscope.events.stream import WHY_NOTHING
 from emboscope.progress import Progress, silent
+from emboscope.settings import with_changes
 from emboscope.signal.doppler import FLOW_SIDES
 from emboscope.signal.privacy import load_key, pseudonym
 from emboscope.signal.readers import READERS
@@ -34,17 +35,8 @@ def detection_settings(threshold_db: float | None, changes: tuple[str, ...]) -> 
         For an unknown key, with the nearest known one, or a value out of range.
     """
     values: dict[str, object] = {} if threshold_db is None else {"threshold_db": threshold_db}
-    groups: dict[str, dict[str, object]] = {}
-    for change in changes:
-        key, equals, value = change.partition("=")
-        if not equals:
-            raise SettingsError(f"--set {change}: expected key=value, as criteria.maximum_s=0.2.")
-        group, dot, name = key.partition(".")
-        if dot:
-            groups.setdefault(group, {})[name] = value
-        else:
-            values[key] = value
-    return DetectionSettings.parse({**values, **groups}, "scan")
+    values = with_changes(values, changes, "criteria.maximum_s=0.2")
+    return DetectionSettings.parse(values, "scan")
 
 
 OURS = (".events.csv", ".annotations.edf")  # what a scan wrote is no recording

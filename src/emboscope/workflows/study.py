@@ -8,14 +8,16 @@ from emboscope.datasets.dataset import DATASETS, Dataset
 from emboscope.errors import DataError, SettingsError
 from emboscope.learning.architecture import NetworkSettings
 from emboscope.learning.compute import set_threads
+from emboscope.learning.profiles import ECG, EEG, published_settings
 from emboscope.learning.settings import TrainSettings
 from emboscope.progress import Progress, silent
-from emboscope.settings import read_toml
+from emboscope.settings import merged, read_toml, with_changes
 from emboscope.workflows.compress import compress_model, compression_summary
 from emboscope.workflows.deploy import deploy_model
 from emboscope.workflows.evaluate import evaluate
 from emboscope.workflows.files import prepare_folder, read_json, write_json
 from emboscope.workflows.fold_models import check_network
+from emboscope.workflows.profiled_data import in_profile
 from emboscope.workflows.train import (
     RunSettings,
     data_hash,
@@ -26,8 +28,8 @@ from emboscope.workflows.train import (
 )
 
 __all__ = [
-    "compress_run", "evaluate", "export_fold", "load", "run_data", "run_settings", "set_threads",
-    "train",
+    "compress_run", "evaluate", "export_fold", "in_profile", "load", "run_data",
+    "run_settings", "set_threads", "train",
 ]  # fmt: skip
 
 Own = tuple[float | None, str | None, str | None]
@@ -46,19 +48,34 @@ def load(
 
 def run_data(run: Path, on: str | None, own: Own, progress: Progress = silent) -> Dataset | None:
     """The data of a run; None where stored figures make it needless."""
-    _, request = read_run(run)
+    settings, request = read_run(run)
     name = on or request["data"]
     if on is None and name not in DATASETS:
         if (run / "metrics.json").is_file():
             return None
         raise DataError(f"run '{run}': trained on a file. Name it with --on.")
-    return load(name, *own, progress)
+    return in_profile(load(name, *own, progress), settings.profile)
 
 
 def run_settings(
-    path: Path | None, changes: tuple[str, ...], options: dict[str, object]
+    path: Path | None,
+    changes: tuple[str, ...],
+    options: dict[str, object],
+    data: str = "",
 ) -> RunSettings:
-    """Defaults, then the file, then the options, then each key=value.
+    """Defaults, or those of a published profile, then the file, the options, each key=value.
+
+    Changes are `epochs=30`, `loss=gce`, `regularizers.dec=0.1`, `members=["resnet", "vit"]`.
+
+    Parameters
+    ----------
+    path : Path, optional
+    changes : tuple of str
+        key=value of the training or the network, with a dot for a group within.
+    options : dict
+        Of `RunSettings`; `profile` chooses the published settings of `model`.
+    data : str
+        Name of the data set; the EEG was trained in its own way.
 
     Raises
     ------
@@ -66,16 +83,33 @@ def run_settings(
         For an unknown key, with the nearest known one.
     """
     values: dict[str, object] = {**(read_toml(path) if path else {}), **options}
-    parts: dict[str, dict[str, object]] = {"training": {}, "network": {}}
-    for change in changes:
-        key, equals, value = change.partition("=")
-        if not equals:
-            raise SettingsError(f"--set {change}: expected key=value, for example epochs=30.")
-        where = "network" if key in NetworkSettings.model_fields else "training"
-        parts[where][key] = value
-    training = TrainSettings.parse({**_group(values, "training"), **parts["training"]}, "training")
-    network = NetworkSettings.parse({**_group(values, "network"), **parts["network"]}, "network")
-    return RunSettings.parse({**values, "training": training, "network": network}, "settings")
+    training, network = _published(values, data)
+    groups: dict[str, object] = {
+        "training": merged(training, _group(values, "training")),
+        "network": merged(network, _group(values, "network")),
+    }
+    groups = with_changes(groups, [_in_group(each) for each in changes], "epochs=30")
+    parts = {
+        "training": TrainSettings.parse(_group(groups, "training"), "training"),
+        "network": NetworkSettings.parse(_group(groups, "network"), "network"),
+    }
+    return RunSettings.parse({**values, **parts}, "settings")
+
+
+def _published(values: dict[str, object], data: str) -> tuple[dict[str, object], dict[str, object]]:
+    """Training and network settings of the profile, as plain values; empty for the defaults."""
+    profile = values.get("profile", "corrected")
+    if profile not in {"paper", "released"}:
+        return {}, {}
+    signal = EEG if data == "esr" else ECG
+    network, training = published_settings(str(values["model"]), signal, profile)
+    return training.model_dump(mode="json"), network.model_dump(mode="json")
+
+
+def _in_group(change: str) -> str:
+    """A change with the group that its setting belongs to."""
+    name = change.partition("=")[0].partition(".")[0]
+    return f"{'network' if name in NetworkSettings.model_fields else 'training'}.{change}"
 
 
 def _group(values: dict[str, object], name: str) -> dict[str, object]:

@@ -16,6 +16,7 @@ from emboscope.workflows import (  # noqa: F401  (registered)
     model_cells,
     query_cells,
     soft_cells,
+    toy_cells,
 )
 from emboscope.workflows.cells import CELLS
 

@@ -1,20 +1,26 @@
-"""The views of a data set as the released code made them."""
+"""The views of a data set as the papers say, or as the released code made them."""
 
 from dataclasses import replace
 
 from emboscope.datasets.dataset import Dataset
 from emboscope.errors import SettingsError
+from emboscope.learning.architecture import Profile
 from emboscope.representations.views import SpectrogramSettings, WaveformSettings
 
 
-def as_released(data: Dataset) -> Dataset:
-    """Rows scaled to [0, 1] one by one, spectrograms of the real part in doubled decibels.
+def in_profile(data: Dataset, profile: Profile) -> Dataset:
+    """The data set with views of a profile; as it is for `corrected`.
+
+    `paper` scales rows to [0, 1] one by one and clips images at [μ, μ + 9σ]; `released` also takes
+    the real part of the spectrum alone, in doubled decibels.
 
     Raises
     ------
     SettingsError
         If the views are not a waveform and a spectrogram of single signals.
     """
+    if profile == "corrected":
+        return data
     waveform = data.front_end.views.get("waveform")
     spectrogram = data.front_end.views.get("spectrogram")
     if (
@@ -23,12 +29,12 @@ def as_released(data: Dataset) -> Dataset:
         or not isinstance(spectrogram, SpectrogramSettings)
     ):
         raise SettingsError(
-            f"data set '{data.name}': no released form; expected waveform and spectrogram of one "
-            "channel. Use data_profile = 'corrected'."
+            f"data set '{data.name}': no {profile} form; expected waveform and spectrogram of one "
+            "channel. Leave the profile out."
         )
     views = {
         "waveform": WaveformSettings(scaling="min_max"),
-        "spectrogram": spectrogram.model_copy(update={"profile": "released", "scaling": "min_max"}),
+        "spectrogram": spectrogram.model_copy(update={"profile": profile, "scaling": "min_max"}),
     }
     front_end = data.front_end.model_copy(update={"views": views})
     signal = data.front_end.signal_of(data.views["waveform"])

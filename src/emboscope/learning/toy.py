@@ -1,0 +1,127 @@
+"""The four sets of three Gaussians on which clustering as a regularizer was studied."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from emboscope.evaluation.metrics import scores
+from emboscope.learning.architecture import Branch, Encoder
+from emboscope.learning.loop import Rows, Task, fit_network
+from emboscope.learning.models import EncoderClassifier
+from emboscope.learning.reading import read_members
+from emboscope.learning.regularizers.settings import RegularizerSettings
+from emboscope.learning.settings import TrainSettings
+from emboscope.registry import Registry
+
+N_CLASSES = 3
+_TEST_SHARE = 0.2
+
+
+@dataclass(frozen=True)
+class ToySet:
+    """Three isotropic Gaussians in three dimensions, and how they were trained on [1]_.
+
+    Attributes
+    ----------
+    means : tuple of float
+        Of each class, in every coordinate.
+    sds : tuple of float
+    sizes : tuple of int
+    learning_rate, dec : float
+    epochs, dec_start : int
+
+    References
+    ----------
+    .. [1] The published code of the study of 2023 (EUSIPCO) on imbalanced data.
+    """
+
+    means: tuple[float, ...]
+    sds: tuple[float, ...]
+    sizes: tuple[int, ...]
+    learning_rate: float
+    epochs: int
+    dec: float
+    dec_start: int
+
+
+_APART, _MIXED = (-2.0, 0.0, 2.0), (-1.0, 0.0, 2.5)
+_EVEN, _UNEVEN = (500, 500, 500), (1000, 200, 4000)
+TOY_SETS: Registry[ToySet] = Registry("toy set")
+TOY_SETS["separable_balanced"] = ToySet(_APART, (0.5,) * 3, _EVEN, 5e-2, 50, 1.0, 5)
+TOY_SETS["separable_imbalanced"] = ToySet(_APART, (0.5,) * 3, _UNEVEN, 5e-3, 50, 10.0, 1)
+TOY_SETS["mixed_balanced"] = ToySet(_MIXED, (0.5, 0.45, 0.5), _EVEN, 1e-2, 100, 0.5, 1)
+TOY_SETS["mixed_imbalanced"] = ToySet(_MIXED, (0.5, 0.45, 0.5), _UNEVEN, 5e-2, 50, 1.0, 5)
+
+
+class ToyEncoder(Encoder):
+    """Three coordinates to two features: a linear layer and softplus."""
+
+    view = "point"
+    learning_rate = 1e-2
+    n_features = 2
+
+    def __init__(self) -> None:
+        super().__init__((3,))
+        self.linear = nn.Linear(3, self.n_features)
+
+    def head(self, n_classes: int) -> nn.Module:
+        """A linear layer."""
+        return nn.Linear(self.n_features, n_classes)
+
+    def forward(self, points: Tensor) -> Tensor:
+        """Features (batch, 2) of points (batch, 3)."""
+        return nn.functional.softplus(self.linear(points))
+
+
+def draw(toy: ToySet, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Points (n_samples, 3) and classes (n_samples,), shuffled."""
+    classes = np.repeat(np.arange(N_CLASSES), toy.sizes)
+    rng.shuffle(classes)
+    noise = rng.standard_normal((len(classes), 3))
+    means, sds = np.array(toy.means)[classes], np.array(toy.sds)[classes]
+    return (means[:, None] + sds[:, None] * noise).astype(np.float32), classes
+
+
+def toy_scores(name: str, regularizers: RegularizerSettings | None, seed: int) -> dict[str, float]:
+    """Scores of a fifth of a set, by a network trained on the rest.
+
+    Parameters
+    ----------
+    name : str
+        In `TOY_SETS`.
+    regularizers : RegularizerSettings, optional
+        With a clustering term its weight and start are those of the set; without, there is none.
+    seed : int
+        Of the points, the split and the initial weights.
+    """
+    toy, rng = TOY_SETS[name], np.random.default_rng(seed)
+    points, y = draw(toy, rng)
+    n_test = round(_TEST_SHARE * len(y))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = EncoderClassifier(Branch(ToyEncoder()), N_CLASSES)
+    chosen = regularizers or RegularizerSettings()
+    if regularizers is not None:
+        chosen = chosen.model_copy(update={"dec": toy.dec, "dec_start": toy.dec_start})
+    settings = TrainSettings(
+        epochs=toy.epochs,
+        batch=32,
+        learning_rate=toy.learning_rate,
+        weight_decay=1e-7,
+        optimizer="adam",
+        schedule="constant",
+        augment=(),
+        mixup=0.0,
+        regularizers=chosen,
+    )
+    test, train = _rows(points[:n_test], y[:n_test]), _rows(points[n_test:], y[n_test:])
+    none = replace(test, views={"point": test.views["point"][:0]}, y=test.y[:0])
+    fit_network(Task(network, train, none, N_CLASSES, seed=seed), settings, device="cpu")
+    predicted = read_members(network, test.views)[:, 0].argmax(dim=1).numpy()
+    return scores(test.y.numpy(), predicted)
+
+
+def _rows(points: np.ndarray, y: np.ndarray) -> Rows:
+    return Rows({"point": torch.from_numpy(points)}, torch.from_numpy(y.astype(np.int64)))

@@ -1,0 +1,33 @@
+"""Cell of the study of clustering: a small network on three Gaussians."""
+
+from typing import Literal
+
+from emboscope.learning.regularizers.settings import RegularizerSettings
+from emboscope.learning.toy import toy_scores
+from emboscope.progress import Progress, silent
+from emboscope.settings import Settings
+from emboscope.workflows.cells import register
+
+
+class ToySettings(Settings):
+    """A set in `TOY_SETS`, and whether and how clustering regularizes."""
+
+    set: str = "mixed_imbalanced"
+    clustering: Literal["none", "corrected", "released"] = "corrected"
+    centers: Literal["kmeans", "class_means"] = "kmeans"
+
+
+def clustering_toy(
+    settings: ToySettings, seed: int, progress: Progress = silent
+) -> dict[str, float]:
+    """Scores on a fifth of the points; `released` lets the gradient through the target."""
+    released = settings.clustering == "released"
+    regularizers = RegularizerSettings(
+        dec_detach=not released,
+        dec_frequencies="batch" if released else "epoch",
+        dec_centers=settings.centers,
+    )
+    return toy_scores(settings.set, None if settings.clustering == "none" else regularizers, seed)
+
+
+register("clustering_toy", ToySettings, clustering_toy)
