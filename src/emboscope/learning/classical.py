@@ -9,6 +9,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.linear_model import RidgeClassifierCV
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -18,6 +19,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from emboscope.errors import DataError, SettingsError
 from emboscope.evaluation.metrics import mcc
+from emboscope.learning.rocket import MiniRocket
 from emboscope.progress import Progress, silent
 from emboscope.registry import Registry
 from emboscope.representations.front_end import FrontEnd
@@ -89,11 +91,26 @@ def forest(random_state: int) -> RandomForestClassifier:
     )
 
 
+def minirocket(random_state: int) -> ClassifierMixin:
+    """A ridge on features of `MiniRocket`, its strength by leave-one-out, sigmoids as in `svm`."""
+    ridge = RidgeClassifierCV(alphas=np.logspace(-1, 4, 6))
+    sure = CalibratedClassifierCV(ridge, method="sigmoid", cv=CALIBRATION_FOLDS, ensemble=False)
+    return make_pipeline(MiniRocket(random_state=random_state), StandardScaler(), sure)
+
+
+def signals(signal: np.ndarray, sfreq: float) -> np.ndarray:
+    """The signals themselves, (n_samples, n_channels, n_times)."""
+    return signal.astype(np.float32)
+
+
 CLASSICAL["gradient_boosting"] = ClassicalModel(gradient_boosting)
 CLASSICAL["svm"] = ClassicalModel(svm, least_rows=CALIBRATION_FOLDS)
 CLASSICAL["naive_bayes"] = ClassicalModel(naive_bayes)
 CLASSICAL["tree"] = ClassicalModel(tree)
 CLASSICAL["forest"] = ClassicalModel(forest)
+CLASSICAL["minirocket"] = ClassicalModel(
+    minirocket, doppler=signals, other=signals, least_rows=CALIBRATION_FOLDS
+)
 CLASSICAL["guepie_chain"] = ClassicalModel(
     svm, doppler=guepie_features, other=None, least_rows=CALIBRATION_FOLDS
 )
@@ -102,7 +119,7 @@ CLASSICAL["guepie_chain"] = ClassicalModel(
 def model_features(
     model: str, front_end: FrontEnd | None, views: dict[str, np.ndarray]
 ) -> np.ndarray:
-    """What a classical model reads, shape (n_samples, n_features).
+    """What a classical model reads, one row a sample.
 
     Features of the signals behind `waveform`: of I and Q (two channels, 256 samples or more) those
     of HITS, else band powers and shape. Pixels, where there is only an image.
