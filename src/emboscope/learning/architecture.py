@@ -229,6 +229,13 @@ class Network(nn.Module):
         """Logits or log-probabilities (batch, class) before the temperature."""
         return outputs.logits[0]
 
+    def shares(self, outputs: Outputs) -> Tensor | None:
+        """Weight of each member for each class in each sample, (batch, member, class).
+
+        Over the members they sum to 1. None of a network that weighs nothing.
+        """
+        return None
+
     def member_logits(self, views: Mapping[str, Tensor]) -> list[Tensor]:
         """Logits (batch, class) that are trained."""
         return list(self.outputs(views).logits)

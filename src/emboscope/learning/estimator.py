@@ -175,6 +175,22 @@ class SignalClassifier(ClassifierMixin, BaseEstimator):
         """Probabilities by each member of a fusion, shape (n_samples, n_members, n_classes)."""
         return read_members(self.network_, self.tensors(views)).softmax(dim=2).numpy()
 
+    def fusion_weights(self, views: dict[str, np.ndarray]) -> np.ndarray | None:
+        """Weight of each member for each class in each row, (n_samples, n_members, n_classes).
+
+        Of a late fusion by class, of a gated one by row; None of a network that weighs nothing.
+        """
+        tensors = self.tensors(views)
+        first = {name: view[:1] for name, view in tensors.items()}
+        with torch.no_grad():
+            if self.network_.shares(self.network_.outputs(first)) is None:
+                return None
+        return read(self.network_, tensors, self._shares).numpy()
+
+    def _shares(self, views: dict[str, Tensor]) -> Tensor:
+        shares = self.network_.shares(self.network_.outputs(views))
+        return torch.empty(0) if shares is None else shares
+
     def save(self, folder: Path) -> None:
         """Write `weights.safetensors` and `network.json`, from which `load` builds it again."""
         check_is_fitted(self, "network_")

@@ -59,6 +59,13 @@ class LateFusion(Network):
         seen = tuple(features)
         return Outputs(tuple(logits), seen, seen, torch.cat(seen, dim=1), present)
 
+    def shares(self, outputs: Outputs) -> Tensor:
+        """Those of each class, over the members that are there."""
+        present = outputs.present
+        if present is None:
+            return self.weights.expand(len(outputs.embedding), -1, -1)
+        return _shown(self.scores, present).softmax(dim=1)
+
     def decide(self, outputs: Outputs) -> Tensor:
         """Log-probabilities (batch, class)."""
         return _mix(torch.stack(outputs.logits, dim=1), self.scores, outputs.present)
@@ -141,12 +148,23 @@ class IntermediateFusion(Network):
             else:
                 features.append(like.new_zeros(size, branch.encoder.n_features))
                 projected.append(like.new_zeros(size, self.width))
-        stacked = torch.stack(projected, dim=1)  # (batch, member, width)
-        shown = torch.ones_like(stacked[:, :, 0], dtype=torch.bool) if present is None else present
-        embedding = self.combination(stacked, shown)  # (batch, n_out)
+        embedding = self.combination(*_stacked(projected, present))  # (batch, n_out)
         return Outputs(
             (self.head(embedding),), tuple(features), tuple(projected), embedding, present
         )
+
+    def shares(self, outputs: Outputs) -> Tensor | None:
+        """Those of the combination, the same for each class; None where it has none."""
+        shares = self.combination.shares(*_stacked(outputs.projected, outputs.present))
+        n_classes = outputs.logits[0].shape[1]
+        return None if shares is None else shares[:, :, None].expand(-1, -1, n_classes)
+
+
+def _stacked(parts: Sequence[Tensor], present: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Projections (batch, member, width), and which of them are there (batch, member)."""
+    stacked = torch.stack(tuple(parts), dim=1)
+    everyone = torch.ones_like(stacked[:, :, 0], dtype=torch.bool)
+    return stacked, everyone if present is None else present
 
 
 def merged_presence(
@@ -176,12 +194,16 @@ def _batch(views: Mapping[str, Tensor]) -> tuple[int, Tensor]:
     return len(first), first
 
 
+def _shown(scores: Tensor, present: Tensor) -> Tensor:
+    """Scores of the members that are there, −∞ of the others; (batch, member, class)."""
+    return scores.masked_fill(~present[:, :, None], float("-inf"))
+
+
 def _mix(logits: Tensor, scores: Tensor, present: Tensor | None) -> Tensor:
     """Log of the renormalized mixture, in log space; logits (batch, member, class)."""
     log_p = logits.log_softmax(dim=2)
     log_w = scores.log_softmax(dim=0)[None]  # (1, member, class)
     if present is not None:
-        shown = scores.masked_fill(~present[:, :, None], float("-inf"))  # (batch, member, class)
-        log_w = shown.log_softmax(dim=1)
+        log_w = _shown(scores, present).log_softmax(dim=1)  # (batch, member, class)
     log_mixed = (log_p + log_w).logsumexp(dim=1)
     return log_mixed.log_softmax(dim=1)  # (batch, class)
