@@ -94,6 +94,7 @@ def evaluate(
     sfreq: Sfreq = None,
     label_column: LabelColumn = None,
     group_column: GroupColumn = None,
+    figures: Annotated[bool, typer.Option(help="Draw what the model sees.")] = True,
     threads: Threads = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -108,11 +109,14 @@ def evaluate(
     set_threads(threads)
     progress = progress_of(quiet, as_json)
     data = run_data(run, on, (sfreq, label_column, group_column), progress)
-    result = run_evaluate(run, data, progress)
+    result = run_evaluate(run, data, progress, figures)
     if as_json:
         print_json(asdict(result))
         return
     _print_result(result)
+    pictures = run / "figures"
+    if pictures.is_dir():
+        typer.echo(f"Pictures: {pictures}")
 
 
 def _print_result(result: "EvaluateResult") -> None:

@@ -17,7 +17,7 @@ from emboscope.learning.checkpoint import load_weights, save_weights, write_atom
 from emboscope.learning.front_end import TorchFrontEnd
 from emboscope.learning.loop import Rows, Task, fit_network
 from emboscope.learning.models import build_network, views_of
-from emboscope.learning.reading import read, read_embeddings, read_members
+from emboscope.learning.reading import read, read_embeddings, read_members, read_projected
 from emboscope.learning.settings import TrainSettings
 from emboscope.learning.targets import Targets, read_targets
 from emboscope.progress import Progress, silent
@@ -174,6 +174,10 @@ class SignalClassifier(ClassifierMixin, BaseEstimator):
     def member_proba(self, views: dict[str, np.ndarray]) -> np.ndarray:
         """Probabilities by each member of a fusion, shape (n_samples, n_members, n_classes)."""
         return read_members(self.network_, self.tensors(views)).softmax(dim=2).numpy()
+
+    def member_embeddings(self, views: dict[str, np.ndarray]) -> list[np.ndarray]:
+        """What each member gives to the fusion, (n_samples, width) each; of one encoder itself."""
+        return [part.numpy() for part in read_projected(self.network_, self.tensors(views))]
 
     def fusion_weights(self, views: dict[str, np.ndarray]) -> np.ndarray | None:
         """Weight of each member for each class in each row, (n_samples, n_members, n_classes).

@@ -33,3 +33,12 @@ def read_members(network: Network, views: Views) -> Tensor:
 def read_embeddings(network: Network, views: Views) -> Tensor:
     """Embeddings of all rows, (n_samples, width)."""
     return read(network, views, lambda batch: network.outputs(batch).embedding)
+
+
+def read_projected(network: Network, views: Views) -> list[Tensor]:
+    """What each member gives to the fusion, of all rows, (n_samples, width) each."""
+    widths = network.projected_widths
+    side_by_side = read(
+        network, views, lambda batch: torch.cat(network.outputs(batch).projected, dim=1)
+    )
+    return list(side_by_side.split(widths, dim=1))

@@ -13,9 +13,11 @@ from emboscope.evaluation.metrics import confusion_matrix, scores
 from emboscope.evaluation.protocol import LEAKAGE_NOTE
 from emboscope.evaluation.statistics import Estimate, corrected_t, paired_difference
 from emboscope.learning.classical import CLASSICAL, model_features
+from emboscope.learning.estimator import SignalClassifier
 from emboscope.progress import Progress, silent
 from emboscope.workflows.files import FORMAT_VERSION, NOTICE, read_json, write_json
 from emboscope.workflows.fold_models import FOLD_KINDS, FoldJob
+from emboscope.workflows.interpretation import interpret
 from emboscope.workflows.train import data_hash, fold_folder, read_run, run_folds
 
 BASELINE = "gradient_boosting"
@@ -52,7 +54,9 @@ class EvaluateResult:
     stored: bool
 
 
-def evaluate(run: Path, data: Dataset | None, progress: Progress = silent) -> EvaluateResult:
+def evaluate(
+    run: Path, data: Dataset | None, progress: Progress = silent, figures: bool = True
+) -> EvaluateResult:
     """Evaluate each fold's model on its test part.
 
     Parameters
@@ -61,6 +65,9 @@ def evaluate(run: Path, data: Dataset | None, progress: Progress = silent) -> Ev
         A finished run.
     data : Dataset, optional
         What it was trained on; not needed where the figures are stored.
+    progress : callable
+    figures : bool
+        Draw what a network sees into `figures/` of the run.
 
     Raises
     ------
@@ -76,9 +83,12 @@ def evaluate(run: Path, data: Dataset | None, progress: Progress = silent) -> Ev
     baseline_name = _baseline_name(settings.model)
     predicted = {name: np.full(len(data.y), -1) for name in (settings.model, baseline_name)}
     features = model_features(BASELINE, data.front_end, data.views)
+    classifiers: list[SignalClassifier] = []
     for index, fold in enumerate(parts):
         job = FoldJob(data, fold, fold_folder(run, index), settings)
         classifier = FOLD_KINDS[settings.model].load(job)
+        if isinstance(classifier, SignalClassifier):
+            classifiers.append(classifier)
         views = {name: view[fold.test] for name, view in data.views.items()}
         predicted[settings.model][fold.test] = classifier.predict(views)
         known = np.concatenate([fold.train, fold.validation])
@@ -95,6 +105,8 @@ def evaluate(run: Path, data: Dataset | None, progress: Progress = silent) -> Ev
         baseline=predicted[baseline_name],
     )
     write_json(run / "metrics.json", _content(result, settings.seed, len(parts)))
+    if classifiers and figures:
+        interpret(classifiers, data, parts, run / "figures", progress)
     return result
 
 

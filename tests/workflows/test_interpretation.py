@@ -1,0 +1,70 @@
+"""The pictures that evaluation draws of a run."""
+
+import csv
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from emboscope.learning.architecture import NetworkSettings
+from emboscope.learning.settings import TrainSettings
+from emboscope.workflows.evaluate import evaluate
+from emboscope.workflows.run_settings import RunSettings
+from emboscope.workflows.study import load
+from emboscope.workflows.train import train
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """Five classes of their own frequency, 20 patients."""
+    rng = np.random.default_rng(8)
+    y = np.arange(200) % 5
+    times = np.arange(128) / 128
+    waves = np.sin(2 * np.pi * (5 + 11 * y[:, None]) * times + rng.uniform(0, 6, (200, 1)))
+    path = tmp_path_factory.mktemp("data") / "five.npz"
+    X = waves + 0.3 * rng.standard_normal((200, 128))
+    np.savez(path, X=X, y=y, groups=np.arange(200) // 10, sfreq=128.0)
+    return load(str(path), None, None, None)
+
+
+def evaluated(data, run, model):
+    settings = RunSettings(
+        model=model,
+        folds=2,
+        split=data.group_kind,
+        network=NetworkSettings(compact_width=4),
+        training=TrainSettings(epochs=6, batch=16),
+    )
+    train(data, run, settings)
+    return evaluate(run, data)
+
+
+def test_a_file_of_five_classes_is_trained_judged_and_drawn(data, tmp_path):
+    result = evaluated(data, tmp_path / "run", "hybrid")
+    assert result.scores["hybrid"]["mcc"].mean > 0.8
+    pictures = sorted(path.name for path in (tmp_path / "run" / "figures").iterdir())
+    assert pictures == ["latent.png", "neighbors.png", "saliency.png", "weights.csv", "weights.png"]
+    for name in pictures:
+        if name.endswith(".png"):
+            with Image.open(tmp_path / "run" / "figures" / name) as picture:
+                assert min(picture.size) > 200
+
+
+def test_weights_of_a_late_fusion_are_one_a_fold_and_sum_to_one(data, tmp_path):
+    evaluated(data, tmp_path / "run", "hybrid_late")
+    text = (tmp_path / "run" / "figures" / "weights.csv").read_text()
+    rows = list(csv.DictReader(io.StringIO(text)))
+    assert len(rows) == 10
+    assert {row["n"] for row in rows} == {"2"}
+    for name in data.classes:
+        total = sum(float(row["mean"]) for row in rows if row["class"] == name)
+        assert total == pytest.approx(1, abs=1e-3)
+
+
+def test_one_encoder_has_no_weights_and_features_no_pictures(data, tmp_path):
+    evaluated(data, tmp_path / "one", "cnn1d_compact")
+    assert not (tmp_path / "one" / "figures" / "weights.png").exists()
+    assert (tmp_path / "one" / "figures" / "latent.png").exists()
+    evaluated(data, tmp_path / "tree", "tree")
+    assert not (tmp_path / "tree" / "figures").exists()
