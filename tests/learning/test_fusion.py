@@ -126,6 +126,13 @@ def test_three_views_are_fused_and_a_member_can_read_another_view():
     assert [branch.view for branch in network.branches] == ["waveform", "spectrogram", "mel"]
 
 
+def test_an_encoder_alone_can_read_another_view_too():
+    network = build_network("cnn2d_compact:mel", {"mel": (1, 20, 37)}, 3, COMPACT)
+    assert network({"mel": torch.randn(4, 1, 20, 37)}).shape == (4, 3)
+    with pytest.raises(SettingsError, match="encoder 'hybrid_late': unknown"):
+        build_network("hybrid_late:mel", {"mel": (1, 20, 37)}, 3, COMPACT)
+
+
 def test_one_member_is_no_fusion():
     with pytest.raises(SettingsError, match=r"network\.members: 1; expected at least 2"):
         build_network("hybrid_late", ESR, 2, NetworkSettings(members=("cnn2d_compact",)))

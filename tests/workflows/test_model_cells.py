@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import h5py
 import numpy as np
 import pytest
 
@@ -17,6 +18,7 @@ from emboscope.workflows.model_cells import (
     training_labels,
 )
 from emboscope.workflows.profiled_data import in_profile
+from emboscope.workflows.table_runs import RunOptions, run_study
 
 QUICK = {
     "folds": 3,
@@ -49,7 +51,7 @@ def test_a_model_is_scored_beside_its_members_and_the_features(npz):
 
 
 def test_repeats_are_the_folds_and_every_row_is_tested_once(npz):
-    settings, data = ModelSettings(data=npz, **QUICK), loaded(npz)
+    settings, data = ModelSettings(data=npz, **QUICK), loaded(ModelSettings(data=npz))
     tests = [fold_of(data, settings, seed).test for seed in range(3)]
     assert sorted(np.concatenate(tests)) == list(range(240))
     again = fold_of(data, settings, 3).test
@@ -57,7 +59,7 @@ def test_repeats_are_the_folds_and_every_row_is_tested_once(npz):
 
 
 def test_labels_are_made_wrong_at_the_rate_and_can_be_left_out(npz):
-    data, rows = loaded(npz), np.arange(200)
+    data, rows = loaded(ModelSettings(data=npz)), np.arange(200)
     settings = ModelSettings(data=npz, noise=0.3)
     y, kept = training_labels(data, rows, settings, seed=1)
     assert 0.2 < np.mean(y != data.y[rows]) < 0.4
@@ -70,11 +72,13 @@ def test_labels_are_made_wrong_at_the_rate_and_can_be_left_out(npz):
 
 def test_soft_labels_need_raters(npz):
     with pytest.raises(DataError, match="labels 'soft': data set .* has no raters"):
-        training_labels(loaded(npz), np.arange(4), ModelSettings(data=npz, labels="soft"), 0)
+        training_labels(
+            loaded(ModelSettings(data=npz)), np.arange(4), ModelSettings(data=npz, labels="soft"), 0
+        )
 
 
 def test_a_class_that_was_not_learned_counts_as_never_found(npz):
-    data = loaded(npz)
+    data = loaded(ModelSettings(data=npz))
     p = np.ones((4, 1))
     numbers = judged(p, np.array([0]), data, np.arange(4))
     assert numbers["recall_0"] == 1
@@ -90,7 +94,7 @@ def test_wrong_labels_cost_less_when_left_out(npz):
 
 
 def test_released_views_are_scaled_row_by_row(npz):
-    data = loaded(npz)
+    data = loaded(ModelSettings(data=npz))
     released = in_profile(data, "released")
     waveform = released.views["waveform"]
     assert waveform.min() == 0
@@ -100,7 +104,80 @@ def test_released_views_are_scaled_row_by_row(npz):
 
 
 def test_complex_signals_have_no_released_form(npz):
-    data = loaded(npz)
+    data = loaded(ModelSettings(data=npz))
     two = data.front_end.model_copy(update={"n_channels": 2})
     with pytest.raises(SettingsError, match="no released form"):
         in_profile(replace(data, front_end=two), "released")
+
+
+def test_other_representations_are_views_of_the_same_signals(npz):
+    settings = ModelSettings(
+        data=npz,
+        views={
+            "mel": {"kind": "mel", "n_fft": 64, "n_mels": 12},
+            "spectrogram": {"kind": "spectrogram", "hop": 8},
+        },
+    )
+    data, plain = loaded(settings), loaded(ModelSettings(data=npz))
+    assert np.array_equal(data.views["waveform"], plain.views["waveform"])
+    assert data.views["spectrogram"].shape[3] < plain.views["spectrogram"].shape[3]
+    assert data.views["mel"].shape[0] == 240
+    assert np.array_equal(data.front_end.compute(data.front_end.signal_of(
+        data.views["waveform"][:3]))["mel"], data.views["mel"][:3])  # fmt: skip
+
+
+def test_an_unknown_representation_is_refused(npz):
+    with pytest.raises(SettingsError, match=r"views\.views\.odd: .*'what'"):
+        loaded(ModelSettings(data=npz, views={"odd": {"kind": "what"}}))
+
+
+STUDY = """
+title = "Own HITS"
+
+[[tables]]
+name = "own"
+cell = "model"
+repeats = 1
+columns = ["mcc"]
+shared = { data = "hits", folds = 2, model = "svm" }
+
+[[tables.rows]]
+label = "features"
+"""
+
+
+@pytest.fixture
+def own_hits(tmp_path):
+    """Eight patients whose classes differ in level, as an HDF5 of HITS."""
+    rng = np.random.default_rng(3)
+    y = np.arange(96) % 3
+    iq = rng.standard_normal((96, 2, 1400)).astype(np.float32) * 0.01
+    times = np.arange(1400) / 4385
+    for index, each in enumerate(y):
+        envelope = np.exp(-(((np.arange(1400) - 700) / (40 + 60 * each)) ** 2))
+        phase = 2 * np.pi * (300 + 250 * each) * times
+        iq[index] += 0.1 * (each > 0) * envelope * np.stack([np.cos(phase), np.sin(phase)])
+    path = tmp_path / "clinic.h5"
+    with h5py.File(path, "w") as file:
+        file["iq"], file["class"] = iq, y
+        file["patient"] = np.repeat(np.arange(8), 12)
+    return path
+
+
+def test_a_study_runs_on_ones_own_hits_and_keeps_its_tables_apart(own_hits, tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text(STUDY)
+    result = run_study(path, RunOptions(data=own_hits))
+    assert result.folder == str(tmp_path / "results" / "mine-clinic")
+    assert not result.tables[0].rows[0].simulated
+    assert not (tmp_path / "results" / "mine").exists()
+
+
+def test_data_that_no_row_asks_for_or_that_is_missing_is_refused(npz, own_hits, tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text(STUDY.replace('"hits"', '"esr"'))
+    with pytest.raises(SettingsError, match="no row on simulated patients; expected one"):
+        run_study(path, RunOptions(data=own_hits))
+    path.write_text(STUDY)
+    with pytest.raises(DataError, match="nothing.h5': not found; expected a study or an HDF5"):
+        run_study(path, RunOptions(data=tmp_path / "nothing.h5"))

@@ -25,6 +25,10 @@ def run(
     only: Annotated[
         list[str] | None, typer.Option(help="Name of a table; may be repeated.")
     ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(help="A study or an HDF5 of HITS, in place of simulated patients."),
+    ] = None,
     jobs: Annotated[int, typer.Option(help="Cells at once.", min=1)] = 1,
     backend: Annotated[str, typer.Option(help="local, or dask: on a cluster.")] = "local",
     scheduler: Annotated[str | None, typer.Option(help="Address of the Dask scheduler.")] = None,
@@ -47,7 +51,7 @@ def run(
         summary,
     )
 
-    options = RunOptions(quick, force, tuple(only or ()), seed, threads)
+    options = RunOptions(quick, force, tuple(only or ()), seed, threads, data)
     workers = Workers(jobs, backend, scheduler)
     result = run_study(study, options, progress_of(quiet, as_json), workers)
     if as_json:

@@ -114,10 +114,14 @@ def build_network(
     settings: NetworkSettings | None = None,
     seed: int = 0,
 ) -> Network:
-    """A network with the initial weights of a seed; the caller's random state is left alone."""
+    """A network with the initial weights of a seed; the caller's random state is left alone.
+
+    `model` is a name in `MODELS`, or `ENCODER:VIEW`, an encoder on another view of its kind.
+    """
+    build = functools.partial(encoder_classifier, model) if ":" in model else MODELS[model]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return MODELS[model](shapes, n_classes, settings or NetworkSettings())
+        return build(shapes, n_classes, settings or NetworkSettings())
 
 
 def views_of(network: Network) -> tuple[str, ...]:

@@ -32,6 +32,8 @@ class Cell:
     version: int = 1
 
 
+SIMULATED = ("hits", "hits224", "hits_sada")  # data sets
+
 CELLS: Registry[Cell] = Registry("cell")
 
 
@@ -46,5 +48,5 @@ def register(
 
 
 def is_simulated(settings: Settings) -> bool:
-    """Whether a cell stands on simulated patients: its `data` is one of the `hits` sets."""
-    return str(getattr(settings, "data", "")).startswith("hits")
+    """Whether a cell stands on simulated patients."""
+    return getattr(settings, "data", "") in SIMULATED

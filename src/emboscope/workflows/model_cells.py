@@ -1,7 +1,9 @@
 """Cells of the studies of models: a network on one fold of a data set."""
 
 import functools
+import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -23,7 +25,8 @@ from emboscope.learning.settings import TrainSettings
 from emboscope.progress import Progress, silent
 from emboscope.settings import Settings
 from emboscope.workflows.cells import register
-from emboscope.workflows.profiled_data import in_profile
+from emboscope.workflows.hits_source import hits_from
+from emboscope.workflows.profiled_data import in_profile, with_views
 
 _BASELINE = "gradient_boosting"
 _MEMBERS_SHOWN = 3  # of a late fusion
@@ -36,6 +39,7 @@ class ModelSettings(Settings):
 
     data: str = "esr"
     data_profile: Profile = "corrected"  # of the views
+    views: dict[str, dict[str, object]] = Field(default_factory=dict)  # further ones, by name
     split: str | None = None  # None: what the groups of the data are
     folds: PositiveInt = 10
     model: str = "hybrid_late"
@@ -56,7 +60,7 @@ def trained_model(
     (`mcc_member_0`, …), `gain`: MCC less that of the member that was better on the validation part,
     `over_features`: MCC less that of gradient boosting on the same fold.
     """
-    data = loaded(settings.data, settings.data_profile)
+    data = loaded(settings)
     fold = fold_of(data, settings, seed)
     classifier = fitted(data, fold, settings, seed, progress)
     test = {name: view[fold.test] for name, view in data.views.items()}
@@ -68,10 +72,19 @@ def trained_model(
     return {**numbers, "over_features": numbers["mcc"] - baseline}
 
 
+def loaded(settings: ModelSettings) -> Dataset:
+    """The data of a cell; the last ones are kept, because cells of a study ask again and again."""
+    return _loaded(settings.data, settings.data_profile, json.dumps(settings.views))
+
+
 @functools.lru_cache(maxsize=2)
-def loaded(name: str, profile: Profile = "corrected") -> Dataset:
-    """A data set; the last ones are kept, because cells of a study ask again and again."""
-    return in_profile(load_dataset(name), profile)
+def _loaded(name: str, profile: Profile, views: str) -> Dataset:
+    return with_views(in_profile(source(name), profile), json.loads(views))
+
+
+def source(name: str) -> Dataset:
+    """A data set by its name or path; a study folder gives its HITS."""
+    return hits_from(name) if Path(name).is_dir() else load_dataset(name)
 
 
 def fold_of(data: Dataset, settings: ModelSettings, seed: int) -> Fold:
@@ -161,10 +174,10 @@ def judged(p: np.ndarray, classes: np.ndarray, data: Dataset, rows: np.ndarray) 
 @functools.lru_cache(maxsize=64)
 def baseline_mcc(name: str, split: str, n_folds: int, seed: int) -> float:
     """MCC of gradient boosting, with true labels, on the fold of a repeat."""
-    data = loaded(name)
+    settings = ModelSettings(data=name, split=split, folds=n_folds, model=_BASELINE)
+    data = loaded(settings)
     if "waveform" not in data.views:
         return float("nan")
-    settings = ModelSettings(data=name, split=split, folds=n_folds, model=_BASELINE)
     fold = fold_of(data, settings, seed)
     classifier = fitted(data, fold, settings, 0)
     test = {view: values[fold.test] for view, values in data.views.items()}

@@ -17,11 +17,12 @@ from emboscope.datasets import load_dataset
 from emboscope.datasets.dataset import Dataset
 from emboscope.datasets.fetch import cache_folder, keep_arrays
 from emboscope.datasets.hits import HitsSettings, dataset_of, simulated_hits
-from emboscope.errors import SettingsError
+from emboscope.errors import DataError, SettingsError
 from emboscope.evaluation.protocol import folds
 from emboscope.progress import Progress, silent
 from emboscope.registry import Registry
 from emboscope.settings import Settings
+from emboscope.workflows.hits_source import hits_from
 from emboscope.workflows.measures import standard_measures
 
 FORMAT_VERSION = 1
@@ -116,18 +117,36 @@ def digit_images(_fold: int, _progress: Progress = silent) -> Images:
 def hits_images(fold: int, progress: Progress = silent) -> Images:
     """Spectrograms of simulated HITS; the patients of one fold of five are to test on."""
     hits = simulated_hits(HitsSettings(), progress)
-    images = dataset_of(hits).views["spectrogram"]
-    part = folds(hits.y, hits.groups, "patient", N_FOLDS, seed=0)[fold % N_FOLDS]
+    return _patient_fold(dataset_of(hits), hits.segments, hits.expert, fold)
+
+
+def own_images(path: str, fold: int, progress: Progress = silent) -> Images:
+    """The same of one's own HITS, a study or an HDF5; what an expert would say is its label."""
+    data = hits_from(path, progress)
+    n_unknown = int((data.y < 0).sum())
+    if n_unknown:
+        raise DataError(
+            f"data '{path}': {n_unknown} samples without a label; expected all labeled, to know "
+            "what is right. Label them, or take them out."
+        )
+    segments = data.front_end.signal_of(data.views["waveform"])
+    return _patient_fold(data, segments, data.y, fold)
+
+
+def _patient_fold(data: Dataset, segments: np.ndarray, expert: np.ndarray, fold: int) -> Images:
+    """Patients of one fold of five to test on, all others to annotate."""
+    images, soft = data.views["spectrogram"], data.soft_labels
+    part = folds(data.y, data.groups, "patient", N_FOLDS, seed=0)[fold % N_FOLDS]
     train = np.sort(np.concatenate([part.train, part.validation]))
     return Images(
         images[train],
-        hits.y[train],
-        hits.groups[train],
-        hits.soft_labels[train],
-        hits.expert[train],
+        data.y[train],
+        data.groups[train],
+        None if soft is None else soft[train],
+        expert[train],
         images[part.test],
-        hits.y[part.test],
-        hits.segments[train],
+        data.y[part.test],
+        segments[train],
     )
 
 
@@ -140,6 +159,8 @@ IMAGE_SETS["hits"] = hits_images
 @functools.lru_cache(maxsize=1)
 def load_images(data: str, fold: int, progress: Progress = silent) -> Images:
     """Images by name; the last ones are kept, because cells of a study ask again and again."""
+    if data not in IMAGE_SETS and Path(data).exists():
+        return own_images(data, fold, progress)
     return IMAGE_SETS[data](fold, progress)
 
 

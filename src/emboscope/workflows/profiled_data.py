@@ -1,10 +1,12 @@
-"""The views of a data set as the papers say, or as the released code made them."""
+"""The views of a data set in another form: as published, or by other representations."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from emboscope.datasets.dataset import Dataset
 from emboscope.errors import SettingsError
 from emboscope.learning.architecture import Profile
+from emboscope.representations.front_end import FrontEnd
 from emboscope.representations.views import SpectrogramSettings, WaveformSettings
 
 
@@ -39,3 +41,27 @@ def in_profile(data: Dataset, profile: Profile) -> Dataset:
     front_end = data.front_end.model_copy(update={"views": views})
     signal = data.front_end.signal_of(data.views["waveform"])
     return replace(data, views=front_end.compute(signal), front_end=front_end)
+
+
+def with_views(data: Dataset, views: Mapping[str, Mapping[str, object]]) -> Dataset:
+    """The data set with further views, or others in place of its own.
+
+    Parameters
+    ----------
+    data : Dataset
+    views : mapping of name to mapping
+        Settings of a representation, with `kind`, its name in `REPRESENTATIONS`.
+
+    Raises
+    ------
+    SettingsError
+        For an unknown kind or setting, or a signal that `waveform` does not tell.
+    """
+    if not views:
+        return data
+    settings = data.front_end.model_dump(mode="json")
+    settings["views"] = {**settings["views"], **views}
+    front_end = FrontEnd.parse(settings, "views")
+    new = front_end.model_copy(update={"views": {name: front_end.views[name] for name in views}})
+    made = new.compute(data.front_end.signal_of(data.views["waveform"]))
+    return replace(data, views={**data.views, **made}, front_end=front_end)

@@ -44,6 +44,9 @@ class RunOptions:
         Of the first repeat.
     threads : int, optional
         Of each worker; the cores shared out without.
+    data : Path, optional
+        A study or an HDF5 of HITS, in place of simulated patients; its tables go to a folder of
+        their own.
     """
 
     quick: bool = False
@@ -51,6 +54,7 @@ class RunOptions:
     only: tuple[str, ...] = ()
     seed: int = 0
     threads: int | None = None
+    data: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -102,7 +106,7 @@ def run_study(
         If a stored cell cannot be read; then nothing is measured.
     """
     options, workers = options or RunOptions(), workers or Workers()
-    study = read_study(path)
+    study = read_study(path, options.data)
     chosen = _chosen(study, options.only)
     threads = _threads(options.threads, workers)
     wanted = _wanted(study, chosen, options)

@@ -2,13 +2,13 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, field_validator
 
-from emboscope.errors import SettingsError
+from emboscope.errors import DataError, SettingsError
 from emboscope.settings import Settings, read_toml
 from emboscope.workflows import (  # noqa: F401  (registered)
     annotation_cells,
@@ -18,7 +18,7 @@ from emboscope.workflows import (  # noqa: F401  (registered)
     soft_cells,
     toy_cells,
 )
-from emboscope.workflows.cells import CELLS
+from emboscope.workflows.cells import CELLS, is_simulated
 
 _NAME = r"^[A-Za-z0-9_-]+$"  # names of files
 
@@ -147,16 +147,20 @@ class Study:
     settings : StudySettings
     parameters : dict of (table, row) to Settings
         Of each row, parsed by its cell.
+    data : Path, optional
+        What stands in for simulated patients.
     """
 
     path: Path
     settings: StudySettings
     parameters: Mapping[tuple[str, str], Settings]
+    data: Path | None = None
 
     @property
     def results(self) -> Path:
-        """Folder of cells and tables."""
-        return self.path.parent / "results" / self.path.stem
+        """Folder of cells and tables; one of its own for each data of the user's."""
+        own = f"-{self.data.stem}" if self.data else ""
+        return self.path.parent / "results" / f"{self.path.stem}{own}"
 
     def tasks(
         self, table: TableSettings, row: RowSettings, quick: bool = False, seed: int = 0
@@ -169,8 +173,14 @@ class Study:
         ]
 
 
-def read_study(path: Path) -> Study:
+def read_study(path: Path, data: Path | None = None) -> Study:
     """Read a study and check all of it, before anything runs.
+
+    Parameters
+    ----------
+    path : Path
+    data : Path, optional
+        A study folder or an HDF5 of HITS, in place of the simulated patients of every row.
 
     Raises
     ------
@@ -191,8 +201,24 @@ def read_study(path: Path) -> Study:
         for row in table.rows:
             _check_published(table, row, where)
             values = {**table.shared, **row.parameters}
-            parameters[table.name, row.label] = cell.settings.parse(values, f"{where}: {row.label}")
-    return Study(path, settings, parameters)
+            parsed = cell.settings.parse(values, f"{where}: {row.label}")
+            if data is not None and is_simulated(parsed):
+                parsed = parsed.model_copy(update={"data": str(data.resolve())})
+            parameters[table.name, row.label] = parsed
+    if data is not None:
+        _check_replaced(parameters.values(), data, path.name)
+    return Study(path, settings, parameters, data)
+
+
+def _check_replaced(parameters: Iterable[Settings], data: Path, study: str) -> None:
+    """Refuse data that no row asks for, or that is not there."""
+    if not data.exists():
+        raise DataError(f"data '{data}': not found; expected a study or an HDF5. Check the path.")
+    if not any(getattr(each, "data", "") == str(data.resolve()) for each in parameters):
+        raise SettingsError(
+            f"study '{study}': no row on simulated patients; expected one whose place {data} could "
+            "take. Leave --data out."
+        )
 
 
 def _parsed_tables(tables: object, study: str) -> object:
