@@ -148,3 +148,27 @@ def test_modality_dropout_keeps_a_fusion_useful_without_a_view(rng):
     classifier.fit(views, y)
     for name, view in views.items():
         assert np.mean(classifier.predict({name: view}) == y) > 0.9
+
+
+@pytest.mark.slow
+def test_two_processes_learn_what_one_does(rng):
+    views, y = data(rng, 96)
+    training = TrainSettings(epochs=4, batch=16, devices=2, keep="best", mixup=0.0)
+    classifier = SignalClassifier("hybrid_sum", network=COMPACT, training=training, device="cpu")
+    classifier.fit(views, y, np.arange(96) // 4)
+    assert np.mean(classifier.predict(views) == y) > 0.9
+    assert len(classifier.history_) == 4
+
+
+def test_fewer_than_two_rows_a_device_are_refused(rng):
+    views, y = data(rng, 20)
+    training = TrainSettings(batch=4, devices=3)
+    with pytest.raises(SettingsError, match="4 rows on 3 devices; expected at least 2 a device"):
+        SignalClassifier("cnn1d_compact", training=training).fit(views, y)
+
+
+def test_bfloat16_learns_too(rng):
+    views, y = data(rng)
+    training = TrainSettings(epochs=4, batch=16, precision="bf16-mixed")
+    classifier = SignalClassifier("hybrid_late", network=COMPACT, training=training, device="cpu")
+    assert np.mean(classifier.fit(views, y).predict(views) == y) > 0.9

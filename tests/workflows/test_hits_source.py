@@ -8,6 +8,7 @@ from emboscope.datasets.hits import CLASSES, front_end
 from emboscope.errors import DataError
 from emboscope.store import LabelEvent, Study
 from emboscope.workflows.hits_source import hits_from
+from emboscope.workflows.study import load
 from store.studies import event, info
 
 CUT = front_end().model_dump(mode="json", exclude={"views"})
@@ -107,3 +108,9 @@ def test_an_hdf5_file_is_read_as_one(tmp_path):
 def test_anything_else_is_refused(tmp_path, name):
     with pytest.raises(DataError, match=r"no study folder and no .h5 or .hdf5 file"):
         hits_from(tmp_path / name)
+
+
+def test_training_takes_a_study_folder_by_its_path(study):
+    label(study, (1, "ann", "expert", (1.0, 0.0, 0.0)))
+    data = load(str(study), None, None, None)
+    assert (data.name, len(data.y)) == ("study", 6)

@@ -202,6 +202,15 @@ def test_csv_and_latex_hold_the_same_figures(toy, study):
     assert r"90 \%" in as_tex(table)
 
 
+def test_the_median_is_shown_where_it_is_asked_for(toy, study):
+    text = study.read_text().replace('"accuracy", {', '{ name = "accuracy", median = true }, {')
+    study.write_text(text)
+    table = run_study(study).tables[0]
+    assert cells_of(table)[1][1] == "51.00 ± 1.00 [48.52, 53.48], median 51.00"
+    rows = list(csv.DictReader(as_csv(table).splitlines()))
+    assert float(rows[1]["accuracy_median"]) == pytest.approx(90.5)
+
+
 def test_json_holds_every_figure(toy, study):
     shown = CliRunner().invoke(app, ["run", str(study), "--json"])
     content = json.loads(shown.stdout)

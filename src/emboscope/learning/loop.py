@@ -1,8 +1,9 @@
 """The one training loop: resumable at each epoch, bit by bit."""
 
+import functools
 import hashlib
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from emboscope.learning.architecture import Network
 from emboscope.learning.augmentation import AUGMENTATIONS
 from emboscope.learning.calibration import fit_temperature
 from emboscope.learning.checkpoint import Progressed, load_checkpoint, save_checkpoint
+from emboscope.learning.devices import fabric_of, share_of
 from emboscope.learning.front_end import TorchFrontEnd
 from emboscope.learning.fusion import LateFusion
 from emboscope.learning.losses import balanced_weights
@@ -129,15 +131,48 @@ def fit_network(
             "training.keep: 'best' or patience without a validation part; expected rows that "
             "validate. Hold some out, or keep the last epoch."
         )
+    fabric = fabric_of(device, settings)
+    if settings.devices == 1:
+        history = _fit(fabric, task, settings, checkpoint, progress)
+    else:
+        share = functools.partial(_fit_share, task=task, settings=settings, checkpoint=checkpoint)
+        history, weights = fabric.launch(share)
+        state = {name: torch.from_numpy(value) for name, value in weights.items()}
+        task.network.load_state_dict(state)
+    task.network.cpu().eval()
+    return history
+
+
+def _fit_share(
+    fabric: Fabric, task: Task, settings: TrainSettings, checkpoint: Path | None
+) -> tuple[list[dict[str, float]], dict[str, np.ndarray]]:
+    """What one of several processes does; history and weights, of which the first's are taken.
+
+    Weights are arrays: memory that tensors share would be gone with the process.
+    """
+    history = _fit(fabric, task, settings, checkpoint, silent)
+    weights = task.network.state_dict().items()
+    return history, {name: value.cpu().numpy() for name, value in weights}
+
+
+def _fit(
+    fabric: Fabric,
+    task: Task,
+    settings: TrainSettings,
+    checkpoint: Path | None,
+    progress: Progress,
+) -> list[dict[str, float]]:
+    """All epochs that are left; the history. Only the first of several processes writes."""
     fingerprint = _fingerprint(task, settings)
-    state, best = _begin(task, settings, device, checkpoint, fingerprint)
+    state, best = _begin(fabric, task, settings, checkpoint, fingerprint)
     for epoch in range(len(state.history), settings.epochs):
         if _is_over(state.history, settings):
             break
-        state.history.append({"epoch": epoch, **_train_epoch(state, epoch), **_validate(task)})
+        entry = {"epoch": epoch, **_train_epoch(state, epoch), **_validate(task)}
+        state.history.append(fabric.broadcast(entry))  # so that all decide alike
         if settings.keep == "best" and _best_epoch(state.history) == epoch:
             best = _copied(task.network)
-        if checkpoint:
+        if checkpoint and fabric.is_global_zero:
             progressed = Progressed(epoch + 1, fingerprint, state.history)
             states = {"objective": state.objective.state_dict(), "best": best}
             save_checkpoint(checkpoint, states, state.optimizer, progressed)
@@ -146,7 +181,6 @@ def fit_network(
         task.network.load_state_dict(best)
     if len(task.validation):
         _settle(task.network, task.validation)
-    task.network.cpu().eval()
     return state.history
 
 
@@ -160,7 +194,11 @@ def _settle(network: Network, held_out: Rows) -> None:
 
 
 def _begin(
-    task: Task, settings: TrainSettings, device: str, checkpoint: Path | None, fingerprint: str
+    fabric: Fabric,
+    task: Task,
+    settings: TrainSettings,
+    checkpoint: Path | None,
+    fingerprint: str,
 ) -> tuple[_State, dict[str, Tensor]]:
     """A training at its start, or where its checkpoint left it; and the best weights so far."""
     with torch.random.fork_rng(devices=[]):
@@ -179,7 +217,6 @@ def _begin(
         objective.load_state_dict(found.states["objective"])
         best = found.states.get("best", {})
         history = list(found.progressed.history)
-    fabric = Fabric(accelerator=device, devices=1, precision=settings.precision)
     wrapped, runs = fabric.setup(objective, optimizer)
     weights = _class_weights(task, settings)
     weights = None if weights is None else weights.to(fabric.device)
@@ -215,7 +252,7 @@ def _train_epoch(state: _State, epoch: int) -> dict[str, float]:
 
 def _step(state: _State, rows: Tensor, epoch: int) -> dict[str, float]:
     """Learn from some rows; the loss, and its terms where there are several."""
-    batch = state.task.train.batch(rows, state.fabric.device)
+    batch = state.task.train.batch(share_of(rows, state.fabric), state.fabric.device)
     views, labels = _prepared(state.task, state.settings, batch)
     terms = state.wrapped(views, labels, state.class_weights, epoch < state.settings.warm_start)
     loss = torch.stack(list(terms.values())).sum()
@@ -267,7 +304,7 @@ def _prepared(task: Task, settings: TrainSettings, batch: Rows) -> tuple[Views, 
         partner = torch.randperm(len(y)).to(y.device)
         views = {name: share * view + (1 - share) * view[partner] for name, view in views.items()}
         other = None if batch.weight is None else batch.weight[partner]
-        labels = replace(labels, partner=y[partner], share=share, partner_weight=other)
+        labels = labels._replace(partner=y[partner], share=share, partner_weight=other)
     if task.front_end is not None:
         views = task.front_end.from_waveform(views["waveform"])
     return views, labels

@@ -1,6 +1,6 @@
 """What a training minimizes: every term of the loss, from one pass of the network."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -19,8 +19,7 @@ from emboscope.learning.settings import TrainSettings
 Views = dict[str, Tensor]
 
 
-@dataclass(frozen=True)
-class Labels:
+class Labels(NamedTuple):
     """What the rows of a batch are to become; mixed rows have two targets.
 
     Attributes

@@ -31,5 +31,6 @@ class TrainSettings(Settings):
     warm_start: NonNegativeInt = 0  # first epochs with the cross-entropy of all rows
     keep: Literal["last", "best"] = "last"  # epoch, by the loss of the validation part
     patience: PositiveInt | None = None  # epochs without a better one, then training ends
+    devices: PositiveInt = 1  # of the accelerator; each takes its share of every batch
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
     regularizers: RegularizerSettings = RegularizerSettings()

@@ -67,6 +67,7 @@ def trained_model(
     numbers = judged(classifier.predict_proba(test), classifier.classes_, data, fold.test)
     numbers |= _of_members(classifier, data, fold, numbers["mcc"])
     numbers |= _of_size(classifier, test)
+    numbers |= _of_validation(classifier)
     split = settings.split or data.group_kind
     baseline = baseline_mcc(settings.data, split, settings.folds, seed)
     return {**numbers, "over_features": numbers["mcc"] - baseline}
@@ -206,6 +207,13 @@ def _of_members(
     tested, validated = members(fold.test), members(fold.validation)
     numbers |= {f"mcc_member_{index}": value for index, value in enumerate(tested)}
     return {**numbers, "gain": reached - tested[int(np.argmax(validated))]}
+
+
+def _of_validation(classifier: Classifier) -> dict[str, float]:
+    """Loss and MCC of the validation part after the last epoch; NaN where there is none."""
+    last = classifier.history_[-1] if classifier.history_ else {}
+    names = ("validation_mcc", "validation_loss")
+    return {name: float(last.get(name, float("nan"))) for name in names}
 
 
 def _of_size(classifier: Classifier, views: Mapping[str, np.ndarray]) -> dict[str, float]:

@@ -12,11 +12,13 @@ from emboscope.learning.profiles import ECG, EEG, published_settings
 from emboscope.learning.settings import TrainSettings
 from emboscope.progress import Progress, silent
 from emboscope.settings import merged, read_toml, with_changes
+from emboscope.store.folder import is_study
 from emboscope.workflows.compress import compress_model, compression_summary
 from emboscope.workflows.deploy import deploy_model
 from emboscope.workflows.evaluate import evaluate
 from emboscope.workflows.files import prepare_folder, read_json, write_json
 from emboscope.workflows.fold_models import check_network
+from emboscope.workflows.hits_source import hits_from
 from emboscope.workflows.profiled_data import in_profile
 from emboscope.workflows.train import (
     RunSettings,
@@ -42,7 +44,9 @@ def load(
     group_column: str | None,
     progress: Progress = silent,
 ) -> Dataset:
-    """A data set by its name, or a file by its path."""
+    """A data set by its name, a file by its path, or the HITS of a study folder."""
+    if name not in DATASETS and is_study(Path(name)):
+        return hits_from(name, progress)
     return load_dataset(name, OwnFile(sfreq, label_column, group_column), progress)
 
 

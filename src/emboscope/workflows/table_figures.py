@@ -40,6 +40,11 @@ class Figure:
     published: tuple[float, float] | None
 
     @property
+    def median(self) -> float:
+        """Over the repeats; NaN where one of them could not be measured."""
+        return float(np.median(self.values))
+
+    @property
     def difference(self) -> float:
         """Mean less the published one; NaN without."""
         return self.mean - self.published[0] if self.published else math.nan

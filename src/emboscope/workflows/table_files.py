@@ -75,8 +75,8 @@ def notes_of(table: Table) -> list[str]:
 
 
 def as_csv(table: Table) -> str:
-    """One line a row; for each column mean, SD, interval, published mean and SD, difference."""
-    names = ("mean", "sd", "low", "high", "published", "published_sd", "difference")
+    """One line a row; for each column mean, SD, median, interval, published figures, difference."""
+    names = ("mean", "sd", "median", "low", "high", "published", "published_sd", "difference")
     heads = [f"{column.name}_{name}" for column in table.columns for name in names]
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
@@ -104,21 +104,23 @@ def _text(row: TableRow, columns: Sequence[Column], published: dict[str, bool]) 
     line = [f"{row.label} ({SIMULATED})" if row.simulated else row.label]
     for column in columns:
         figure = row.figures.get(column.name)
-        line.append(_estimate(figure, column.digits))
+        line.append(_estimate(figure, column))
         if published[column.name]:
             line += _beside(figure, column.digits)
     return [*line, str(len(row.seeds))]
 
 
-def _estimate(figure: Figure | None, digits: int) -> str:
-    """Mean ± SD [low, high]; a dash where nothing was measured."""
+def _estimate(figure: Figure | None, column: Column) -> str:
+    """Mean ± SD [low, high], and the median if wanted; a dash where nothing was measured."""
+    digits = column.digits
     if figure is None or math.isnan(figure.mean):
         return "–"
     text = f"{figure.mean:.{digits}f}"
     if math.isnan(figure.sd):
         return text
     low, high = figure.interval
-    return f"{text} ± {figure.sd:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
+    text = f"{text} ± {figure.sd:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
+    return f"{text}, median {figure.median:.{digits}f}" if column.median else text
 
 
 def _beside(figure: Figure | None, digits: int) -> list[str]:
@@ -133,9 +135,9 @@ def _beside(figure: Figure | None, digits: int) -> list[str]:
 def _numbers(row: TableRow, column: Column) -> Iterator[float]:
     figure = row.figures.get(column.name)
     if figure is None:
-        yield from [math.nan] * 7
+        yield from [math.nan] * 8
         return
-    yield from (figure.mean, figure.sd, *figure.interval)
+    yield from (figure.mean, figure.sd, figure.median, *figure.interval)
     yield from figure.published or (math.nan, math.nan)
     yield figure.difference
 

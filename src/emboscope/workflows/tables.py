@@ -30,6 +30,7 @@ class Column(Settings):
     title: str = ""  # the name, without
     unit: str = "%"  # numbers × 100; any other unit is shown as it is
     digits: NonNegativeInt = 2
+    median: bool = False  # shown beside the mean
 
     @property
     def scale(self) -> float:

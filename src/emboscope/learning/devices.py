@@ -1,0 +1,43 @@
+"""Which devices a training runs on, and which rows each of them takes."""
+
+from lightning_fabric import Fabric
+from lightning_fabric.strategies import DDPStrategy
+from torch import Tensor
+
+from emboscope.errors import SettingsError
+from emboscope.learning.settings import TrainSettings
+
+
+def fabric_of(device: str, settings: TrainSettings) -> Fabric:
+    """Fabric for one device, or for several, each in a process of its own.
+
+    Several devices average their gradients; batch statistics are those of each, and the first
+    device's are kept. The results differ by rounding and by these statistics from those of one.
+
+    Raises
+    ------
+    SettingsError
+        If a batch has fewer than two rows for each device.
+    """
+    if settings.devices == 1:
+        return Fabric(accelerator=device, devices=1, precision=settings.precision)
+    if settings.batch < 2 * settings.devices:
+        raise SettingsError(
+            f"training.batch: {settings.batch} rows on {settings.devices} devices; expected at "
+            "least 2 a device. Enlarge the batch, or use fewer devices."
+        )
+    strategy = DDPStrategy(
+        start_method="spawn",
+        find_unused_parameters=settings.regularizers.clusters,  # centers, until clustering starts
+    )
+    return Fabric(
+        accelerator=device,
+        devices=settings.devices,
+        strategy=strategy,
+        precision=settings.precision,
+    )
+
+
+def share_of(rows: Tensor, fabric: Fabric) -> Tensor:
+    """The rows of a batch that this process takes; of one device all of them."""
+    return rows[fabric.global_rank :: fabric.world_size]
