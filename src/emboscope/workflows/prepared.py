@@ -105,6 +105,28 @@ def _official_parts(data: Dataset) -> Images:
     return Images(images[train], y, None, None, y, images[~train], data.y[~train])
 
 
+def stream_images(_fold: int, progress: Progress = silent) -> Images:
+    """Spectrograms of the realistic stream of simulated HITS; its fixed patients are to test on."""
+    data = load_dataset("hits_sada", progress=progress)
+    train, images, soft = official_rows(data), data.views["spectrogram"], data.soft_labels
+    y = data.y[train]
+    return Images(
+        images[train],
+        y,
+        data.groups[train],
+        None if soft is None else soft[train],
+        y if soft is None else soft[train].argmax(axis=1),
+        images[data.is_test],
+        data.y[data.is_test],
+        data.front_end.signal_of(data.views["waveform"][train]),
+    )
+
+
+def official_rows(data: Dataset) -> np.ndarray:
+    """Rows outside the fixed test part, (n,)."""
+    return np.flatnonzero(~data.is_test)
+
+
 def digit_images(_fold: int, _progress: Progress = silent) -> Images:
     """The 1797 digits of 8 × 8 that scikit-learn ships; every fifth one is to test on."""
     X, y = load_digits(return_X_y=True)
@@ -154,6 +176,7 @@ IMAGE_SETS["mnist"] = mnist_images
 IMAGE_SETS["organ"] = organ_images
 IMAGE_SETS["digits"] = digit_images
 IMAGE_SETS["hits"] = hits_images
+IMAGE_SETS["hits_sada"] = stream_images
 
 
 @functools.lru_cache(maxsize=1)

@@ -14,6 +14,7 @@ from emboscope.workflows import (  # noqa: F401  (registered)
     annotation_cells,
     classification_cells,
     model_cells,
+    propagated_cells,
     query_cells,
     soft_cells,
     toy_cells,

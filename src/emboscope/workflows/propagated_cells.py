@@ -1,0 +1,63 @@
+"""Cell of the study of propagated labels: a network of all views that learns from them."""
+
+import numpy as np
+
+from emboscope.errors import DataError
+from emboscope.learning.architecture import NetworkSettings
+from emboscope.learning.estimator import SignalClassifier
+from emboscope.learning.settings import TrainSettings
+from emboscope.progress import Progress, silent
+from emboscope.workflows.annotation_cells import LabelSettings, label
+from emboscope.workflows.cells import register
+from emboscope.workflows.classification_cells import TARGETS
+from emboscope.workflows.model_cells import judged, source
+from emboscope.workflows.prepared import official_rows
+
+
+class PropagatedSettings(LabelSettings):
+    """How labels spread over the training patients, and the model that learns from them."""
+
+    data: str = "hits_sada"
+    features: str = "measures"
+    targets: str = "propagated"  # a name in TARGETS
+    model: str = "hybrid_late"
+    network: NetworkSettings = NetworkSettings()
+    training: TrainSettings = TrainSettings()
+
+
+def propagated_model(
+    settings: PropagatedSettings, seed: int, progress: Progress = silent
+) -> dict[str, float]:
+    """Scores on the fixed test patients of a model that learned from given and spread labels.
+
+    15 % of the labeled training rows, of whole patients, validate, by the labels that they got.
+    """
+    data = source(settings.data)
+    if data.test_groups is None:
+        raise DataError(
+            f"propagated_model: '{settings.data}' has no fixed test patients; expected some. Use "
+            "hits_sada."
+        )
+    labeled = label(settings, seed, progress)
+    rows = official_rows(data)
+    targets = TARGETS[settings.targets](labeled)
+    classifier = SignalClassifier(
+        settings.model, data.front_end, settings.network, settings.training, seed, "cpu"
+    )
+    classifier.fit(
+        {name: view[rows] for name, view in data.views.items()},
+        targets,
+        groups=data.groups[rows],
+        progress=progress,
+    )
+    test = np.flatnonzero(data.is_test)
+    p = classifier.predict_proba({name: view[test] for name, view in data.views.items()})
+    known = targets >= 0 if targets.ndim == 1 else ~np.isnan(targets).any(axis=1)
+    return {
+        **judged(p, classifier.classes_, data, test),
+        "learned_from": float(known.sum()),
+        "coverage": float(known.mean()),
+    }
+
+
+register("propagated_model", PropagatedSettings, propagated_model)

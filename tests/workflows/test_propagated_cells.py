@@ -1,0 +1,56 @@
+"""The cell that trains a model on spread labels: who is tested, and what is learned from."""
+
+import numpy as np
+import pytest
+
+from emboscope.datasets.hits import segments_dataset
+from emboscope.errors import DataError
+from emboscope.learning.architecture import NetworkSettings
+from emboscope.learning.settings import TrainSettings
+from emboscope.workflows import prepared, propagated_cells
+from emboscope.workflows.propagated_cells import PropagatedSettings, propagated_model
+
+
+@pytest.fixture
+def stream(monkeypatch, tmp_path):
+    """Twelve patients whose classes differ in level and frequency; two are held out."""
+    rng = np.random.default_rng(6)
+    y = np.arange(180) % 3
+    segments = rng.standard_normal((180, 2, 1400)).astype(np.float32) * 0.01
+    times = np.arange(1400) / 4385
+    for index, each in enumerate(y):
+        envelope = np.exp(-(((np.arange(1400) - 700) / (40 + 60 * each)) ** 2))
+        phase = 2 * np.pi * (300 + 250 * each) * times + rng.uniform(0, 6)
+        segments[index] += 0.1 * each * envelope * np.stack([np.cos(phase), np.sin(phase)])
+    patients = np.repeat(np.arange(12), 15)
+    soft = np.eye(3)[y]
+    data = segments_dataset("hits_sada", segments, y, patients, soft, np.array([3, 7]))
+    monkeypatch.setattr(propagated_cells, "source", lambda name: data)
+    monkeypatch.setattr(prepared, "load_dataset", lambda name, progress=None: data)
+    monkeypatch.setenv("EMBOSCOPE_CACHE", str(tmp_path))
+    prepared.load_images.cache_clear()
+    yield data
+    prepared.load_images.cache_clear()
+
+
+QUICK = {
+    "network": NetworkSettings(compact_width=4),
+    "training": TrainSettings(epochs=3, batch=16),
+    "model": "cnn2d_compact",
+}
+
+
+def test_spread_labels_teach_more_rows_than_the_given_ones(stream):
+    few = propagated_model(PropagatedSettings(targets="given", **QUICK), 0)
+    more = propagated_model(PropagatedSettings(**QUICK), 0)
+    assert few["learned_from"] == 15  # a tenth of 150, and none of the 30 that are held out
+    assert more["learned_from"] > 60
+    assert more["coverage"] == pytest.approx(more["learned_from"] / 150)
+    assert {"mcc", "recall_2", "jsd_raters"} <= set(more)
+
+
+def test_data_without_fixed_test_patients_is_refused(monkeypatch, stream):
+    free = segments_dataset("mine", stream.views["waveform"], stream.y, stream.groups, None, None)
+    monkeypatch.setattr(propagated_cells, "source", lambda name: free)
+    with pytest.raises(DataError, match="'mine.h5' has no fixed test patients; expected some"):
+        propagated_model(PropagatedSettings(data="mine.h5"), 0)
