@@ -51,6 +51,18 @@ def test_a_file_of_five_classes_is_trained_judged_and_drawn(data, tmp_path):
                 assert min(picture.size) > 200
 
 
+def test_how_far_a_model_can_be_trusted_is_judged_and_stored(data, tmp_path):
+    result = evaluated(data, tmp_path / "run", "cnn1d_compact")
+    found = {name: each.mean for name, each in result.calibration.items()}
+    assert set(found) == {"calibration_error", "brier", "answered", "right_when_answered"}
+    assert 0 < found["answered"] <= 1
+    assert found["right_when_answered"] >= result.scores["cnn1d_compact"]["accuracy"].mean - 0.05
+    assert 0 < found["brier"] < 1
+    again = evaluate(tmp_path / "run", data)
+    assert again.stored
+    assert again.calibration == result.calibration
+
+
 def test_weights_of_a_late_fusion_are_one_a_fold_and_sum_to_one(data, tmp_path):
     evaluated(data, tmp_path / "run", "hybrid_late")
     text = (tmp_path / "run" / "figures" / "weights.csv").read_text()

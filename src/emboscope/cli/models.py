@@ -138,6 +138,15 @@ def _print_result(result: "EvaluateResult") -> None:
     ]
     rows.append(["MCC difference", _estimate(result.difference), ""])
     print_table("Mean and 95 % interval, × 100", ["score", *names], rows)
+    if result.calibration:
+        print_table(
+            f"How far {result.model} can be trusted, × 100",
+            ["", "mean and 95 % interval"],
+            [
+                [name.replace("_", " "), _estimate(each)]
+                for name, each in result.calibration.items()
+            ],
+        )
     if result.stored:
         typer.echo("These figures were stored: the test parts were read once before.")
 

@@ -1,5 +1,6 @@
 """Read the test parts of a run once: figures with intervals, and a baseline on the same folds."""
 
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,20 +8,23 @@ from pathlib import Path
 
 import numpy as np
 
+from emboscope.annotation.soft_labels import brier, expected_calibration_error
 from emboscope.datasets.dataset import Dataset
 from emboscope.errors import DataError
 from emboscope.evaluation.metrics import confusion_matrix, scores
-from emboscope.evaluation.protocol import LEAKAGE_NOTE
+from emboscope.evaluation.protocol import LEAKAGE_NOTE, Fold
 from emboscope.evaluation.statistics import Estimate, corrected_t, paired_difference
 from emboscope.learning.classical import CLASSICAL, model_features
 from emboscope.learning.estimator import SignalClassifier
+from emboscope.learning.uncertainty import threshold_for
 from emboscope.progress import Progress, silent
 from emboscope.workflows.files import FORMAT_VERSION, NOTICE, read_json, write_json
-from emboscope.workflows.fold_models import FOLD_KINDS, FoldJob
+from emboscope.workflows.fold_models import FOLD_KINDS, Fitted, FoldJob
 from emboscope.workflows.interpretation import interpret
 from emboscope.workflows.train import data_hash, fold_folder, read_run, run_folds
 
 BASELINE = "gradient_boosting"
+_WANTED_RIGHT = 0.95  # of the answers, where the model may say "unknown"
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,10 @@ class EvaluateResult:
     confusion : tuple of tuple of int
         Of the model, summed over the folds; rows are true.
     classes : tuple of str
+    calibration : dict of str to Estimate
+        Of the model: `calibration_error` and `brier` of its probabilities; `answered`, the share
+        of the test part of which it is surer than the threshold that made 95 % of the validation
+        part's answers right, and `right_when_answered`.
     stored : bool
         Whether the figures were there already.
     """
@@ -51,6 +59,7 @@ class EvaluateResult:
     difference: Estimate
     confusion: tuple[tuple[int, ...], ...]
     classes: tuple[str, ...]
+    calibration: Mapping[str, Estimate]
     stored: bool
 
 
@@ -84,6 +93,7 @@ def evaluate(
     predicted = {name: np.full(len(data.y), -1) for name in (settings.model, baseline_name)}
     features = model_features(BASELINE, data.front_end, data.views)
     classifiers: list[SignalClassifier] = []
+    calibrated: list[dict[str, float]] = []
     for index, fold in enumerate(parts):
         job = FoldJob(data, fold, fold_folder(run, index), settings)
         classifier = FOLD_KINDS[settings.model].load(job)
@@ -91,13 +101,14 @@ def evaluate(
             classifiers.append(classifier)
         views = {name: view[fold.test] for name, view in data.views.items()}
         predicted[settings.model][fold.test] = classifier.predict(views)
+        calibrated.append(_calibration(classifier, data, fold))
         known = np.concatenate([fold.train, fold.validation])
         baseline = CLASSICAL[BASELINE].build(0)
         baseline.fit(features[known], data.y[known])
         predicted[baseline_name][fold.test] = baseline.predict(features[fold.test])
         progress("evaluating folds", index + 1, len(parts))
     tests = [fold.test for fold in parts]
-    result = _figures(data, settings.split, predicted, tests, len(parts))
+    result = _figures(data, settings.split, predicted, tests, calibrated)
     np.savez(
         run / "predictions.npz",
         truth=data.y,
@@ -110,6 +121,34 @@ def evaluate(
     return result
 
 
+def _calibration(classifier: Fitted, data: Dataset, fold: Fold) -> dict[str, float]:
+    """How far the probabilities of a fold can be trusted; the threshold is of its validation part.
+
+    Without a validation part nothing is answered or withheld: NaN.
+    """
+    p, y = _probabilities(classifier, data, fold.test), data.y[fold.test]
+    numbers = {
+        "calibration_error": expected_calibration_error(p, y),
+        "brier": brier(p, np.eye(len(data.classes))[y]),
+    }
+    answered, right = math.nan, math.nan
+    if len(fold.validation):
+        held = _probabilities(classifier, data, fold.validation)
+        least = threshold_for(held, data.y[fold.validation], _WANTED_RIGHT)
+        sure = p.max(axis=1) >= least
+        answered = float(sure.mean())
+        right = float((p.argmax(axis=1) == y)[sure].mean()) if sure.any() else math.nan
+    return {**numbers, "answered": answered, "right_when_answered": right}
+
+
+def _probabilities(classifier: Fitted, data: Dataset, rows: np.ndarray) -> np.ndarray:
+    """Of every class of the data, (n_rows, n_classes); 0 of one that was not learned."""
+    p = np.zeros((len(rows), len(data.classes)))
+    views = {name: view[rows] for name, view in data.views.items()}
+    p[:, classifier.classes_] = classifier.predict_proba(views)
+    return p
+
+
 def _baseline_name(model: str) -> str:
     """Gradient boosting by its name, beside a run of itself as `baseline`: that has more rows."""
     return "baseline" if model == BASELINE else BASELINE
@@ -120,9 +159,9 @@ def _figures(
     split: str,
     predicted: dict[str, np.ndarray],
     tests: list[np.ndarray],
-    n_folds: int,
+    calibrated: list[dict[str, float]],
 ) -> EvaluateResult:
-    share = 1 / (n_folds - 1)
+    share = 1 / (len(tests) - 1)
     values = {
         name: [scores(data.y[rows], own[rows]) for rows in tests] for name, own in predicted.items()
     }
@@ -149,6 +188,10 @@ def _figures(
         ),
         confusion=tuple(tuple(int(n) for n in row) for row in matrix),
         classes=data.classes,
+        calibration={
+            name: corrected_t(np.array([fold[name] for fold in calibrated]), share)
+            for name in calibrated[0]
+        },
         stored=False,
     )
 
@@ -180,6 +223,7 @@ def _content(result: EvaluateResult, seed: int, n_folds: int) -> dict:
             name: _plain(each) for name, each in result.scores[_baseline_name(result.model)].items()
         },
         "mcc_difference": _plain(result.difference),
+        "calibration": {name: _plain(each) for name, each in result.calibration.items()},
         "confusion": [list(row) for row in result.confusion],
     }
 
@@ -205,5 +249,6 @@ def _stored(content: dict) -> EvaluateResult:
         difference=estimate(content["mcc_difference"]),
         confusion=tuple(tuple(row) for row in content["confusion"]),
         classes=tuple(content["classes"]),
+        calibration={name: estimate(each) for name, each in content.get("calibration", {}).items()},
         stored=True,
     )

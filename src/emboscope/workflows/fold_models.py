@@ -24,8 +24,13 @@ NETWORK_FILE, CLASSICAL_FILE = "weights.safetensors", "classical.json"
 class Fitted(Protocol):
     """What evaluation needs of a model."""
 
+    classes_: np.ndarray
+
     def predict(self, views: dict[str, np.ndarray]) -> np.ndarray:
         """The class of each row."""
+
+    def predict_proba(self, views: dict[str, np.ndarray]) -> np.ndarray:
+        """The probability of each of `classes_`."""
 
 
 @dataclass(frozen=True)
