@@ -4,10 +4,13 @@ import importlib
 
 _HOMES = {
     "ENCODERS": "encoders",
+    "FUSIONS": "combinations",
     "FeatureClassifier": "classical",
     "LOSSES": "losses",
+    "LossSettings": "losses.settings",
     "MODELS": "models",
     "NetworkSettings": "architecture",
+    "RegularizerSettings": "regularizers.settings",
     "SignalClassifier": "estimator",
     "TrainSettings": "settings",
     "TransformerSettings": "architecture",

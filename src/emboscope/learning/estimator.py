@@ -256,7 +256,7 @@ class SignalClassifier(ClassifierMixin, BaseEstimator):
 
     def _views(self, views: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """All views, as float32, finite, of one length."""
-        if self.front_end is not None:
+        if self.front_end is not None and "waveform" in views:
             views = self.front_end.complete(views)
         views = {name: np.ascontiguousarray(view, np.float32) for name, view in views.items()}
         lengths = {len(view) for view in views.values()}
