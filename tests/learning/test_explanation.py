@@ -2,10 +2,12 @@
 
 import numpy as np
 import pytest
+import torch
 from numpy.testing import assert_allclose, assert_array_equal
+from torch import nn
 
 from emboscope.errors import SettingsError
-from emboscope.learning.architecture import NetworkSettings
+from emboscope.learning.architecture import NetworkSettings, TransformerSettings
 from emboscope.learning.estimator import SignalClassifier
 from emboscope.learning.explanation import nearest_known, saliency
 from emboscope.learning.settings import TrainSettings
@@ -97,6 +99,30 @@ def test_dropout_and_ensembles_disagree_more_far_from_what_was_learned(rng):
     assert_allclose(
         together.mean, (first.predict_proba(few) + second.predict_proba(few)) / 2, atol=1e-6
     )
+
+
+def test_dropout_within_attention_is_left_on(rng):
+    views, y = planted(rng, 32)
+    settings = NetworkSettings(
+        transformer=TransformerSettings(width=16, hidden=8, n_layers=1, dropout=0.0)
+    )
+    classifier = SignalClassifier(
+        "cnn1d_transformer", None, settings, TrainSettings(epochs=1, batch=8), device="cpu"
+    ).fit(views, y)
+    for part in classifier.network_.modules():
+        if isinstance(part, nn.MultiheadAttention):
+            part.dropout = 0.5
+    assert by_dropout(classifier, views).disagreement.max() > 0
+    assert torch.backends.mha.get_fastpath_enabled()
+
+
+def test_networks_of_other_classes_are_no_ensemble(rng):
+    views, y = planted(rng, 48)
+    training = TrainSettings(epochs=1, batch=8)
+    two = SignalClassifier("cnn1d_compact", None, COMPACT, training, device="cpu").fit(views, y)
+    other = SignalClassifier("cnn1d_compact", None, COMPACT, training, device="cpu")
+    with pytest.raises(SettingsError, match="networks that know different classes"):
+        by_ensemble([two, other.fit(views, y + 1)], views)
 
 
 def test_one_network_is_no_ensemble_and_no_dropout_is_refused(rng):

@@ -7,11 +7,12 @@ import pytest
 import torch
 from numpy.testing import assert_allclose
 
-from emboscope.errors import SettingsError
-from emboscope.learning.architecture import NetworkSettings
+from emboscope.errors import DataError, SettingsError
+from emboscope.evaluation.protocol import hold_out
+from emboscope.learning.architecture import NetworkSettings, TransformerSettings
 from emboscope.learning.calibration import fit_temperature
 from emboscope.learning.estimator import SignalClassifier
-from emboscope.learning.loop import Rows, Task, batches
+from emboscope.learning.loop import Rows, Task, batches, best_epoch
 from emboscope.learning.models import build_network
 from emboscope.learning.regularizers import RegularizerSettings
 from emboscope.learning.settings import TrainSettings
@@ -172,3 +173,44 @@ def test_bfloat16_learns_too(rng):
     training = TrainSettings(epochs=4, batch=16, precision="bf16-mixed")
     classifier = SignalClassifier("hybrid_late", network=COMPACT, training=training, device="cpu")
     assert np.mean(classifier.fit(views, y).predict(views) == y) > 0.9
+
+
+def test_a_broken_epoch_is_never_the_best():
+    losses = [0.9, float("nan"), 0.5, 0.7]
+    assert best_epoch([{"validation_loss": loss} for loss in losses]) == 2
+
+
+def test_another_architecture_of_equal_shapes_does_not_resume(rng, tmp_path):
+    views, y = data(rng, 40)
+    one, two = (
+        NetworkSettings(transformer=TransformerSettings(width=16, hidden=8, n_heads=heads))
+        for heads in (2, 4)
+    )
+    training = TrainSettings(epochs=2, batch=16)
+    with pytest.raises(Stopped):
+        SignalClassifier("cnn1d_transformer", network=one, training=training, device="cpu").fit(
+            views, y, checkpoint=tmp_path, progress=stop_after(1)
+        )
+    with pytest.raises(SettingsError, match="of other settings or data"):
+        SignalClassifier("cnn1d_transformer", network=two, training=training, device="cpu").fit(
+            views, y, checkpoint=tmp_path
+        )
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_gpu_that_is_not_there_is_refused(rng):
+    views, y = data(rng, 20)
+    with pytest.raises(SettingsError, match="device 'cuda': 0 here; expected 1"):
+        SignalClassifier("cnn1d_compact", device="cuda").fit(views, y)
+
+
+@pytest.mark.parametrize(("n", "n_classes"), [(6, 2), (12, 3)])
+def test_few_rows_are_parted_without_proportion(n, n_classes):
+    train, held = hold_out(np.arange(n) % n_classes)
+    assert len(train) + len(held) == n
+    assert len(held) >= 1
+
+
+def test_no_label_at_all_is_refused():
+    with pytest.raises(DataError, match="0 labelled rows; expected at least 2"):
+        hold_out(np.full(10, -1))

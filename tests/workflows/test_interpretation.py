@@ -2,6 +2,8 @@
 
 import csv
 import io
+import json
+import shutil
 
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ from emboscope.learning.architecture import NetworkSettings
 from emboscope.learning.settings import TrainSettings
 from emboscope.workflows.evaluate import evaluate
 from emboscope.workflows.run_settings import RunSettings
-from emboscope.workflows.study import load
+from emboscope.workflows.study import load, run_settings
 from emboscope.workflows.train import train
 
 
@@ -80,3 +82,27 @@ def test_one_encoder_has_no_weights_and_features_no_pictures(data, tmp_path):
     assert (tmp_path / "one" / "figures" / "latent.png").exists()
     evaluated(data, tmp_path / "tree", "tree")
     assert not (tmp_path / "tree" / "figures").exists()
+
+
+def test_lost_pictures_are_drawn_again_and_null_is_not_a_number(data, tmp_path):
+    run = tmp_path / "run"
+    evaluated(data, run, "cnn1d_compact")
+    shutil.rmtree(run / "figures")
+    stored = json.loads((run / "metrics.json").read_text())
+    stored["calibration"]["answered"] = {
+        "mean": None, "interval": [None, None], "method": "x", "values": [None, None]
+    }  # fmt: skip
+    (run / "metrics.json").write_text(json.dumps(stored))
+    result = evaluate(run, data)
+    assert np.isnan(result.calibration["answered"].mean)
+    assert (run / "figures" / "latent.png").exists()
+
+
+def test_a_file_of_settings_decides_unless_an_option_does(data, tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text('model = "cnn1d_compact"\nfolds = 7\nseed = 3\n')
+    options = {"model": None, "folds": 4, "seed": None, "split": None, "profile": None}
+    settings = run_settings(path, ("epochs=2", "regularizers.dec=0.1"), options, data)
+    assert (settings.model, settings.folds, settings.seed) == ("cnn1d_compact", 4, 3)
+    assert settings.split == data.group_kind
+    assert (settings.training.epochs, settings.training.regularizers.dec) == (2, 0.1)

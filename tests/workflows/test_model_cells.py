@@ -77,6 +77,15 @@ def test_soft_labels_need_raters(npz):
         )
 
 
+def test_soft_labels_are_for_networks_and_symmetric_noise(npz):
+    data, rows = loaded(ModelSettings(data=npz)), np.arange(4)
+    with pytest.raises(SettingsError, match="'svm' learns from classes alone"):
+        training_labels(data, rows, ModelSettings(data=npz, labels="soft", model="svm"), 0)
+    asymmetric = ModelSettings(data=npz, labels="soft", noise=0.1, noise_kind="asymmetric")
+    with pytest.raises(SettingsError, match="expected 'symmetric' for soft labels"):
+        training_labels(data, rows, asymmetric, 0)
+
+
 def test_a_class_that_was_not_learned_counts_as_never_found(npz):
     data = loaded(ModelSettings(data=npz))
     p = np.ones((4, 1))

@@ -9,7 +9,6 @@ import typer
 from emboscope.cli.console import (
     AsJson,
     Quiet,
-    Seed,
     Threads,
     command,
     print_json,
@@ -30,11 +29,15 @@ GroupColumn = Annotated[str | None, typer.Option(help="Of a CSV: the patient of 
 def train(
     data: Data,
     out: Annotated[Path, typer.Option(help="Folder of the run.")],
-    model: Annotated[str, typer.Option(help="Name of the network.")] = "hybrid_late",
+    model: Annotated[
+        str | None, typer.Option(help="Name of the model; hybrid_late otherwise.")
+    ] = None,
     split: Annotated[
         str | None, typer.Option(help="patient, recording or row; what the data has otherwise.")
     ] = None,
-    folds: Annotated[int, typer.Option(help="Folds of the cross-validation.", min=2)] = 5,
+    folds: Annotated[
+        int | None, typer.Option(help="Folds of the cross-validation; 5 otherwise.", min=2)
+    ] = None,
     settings: Annotated[
         Path | None, typer.Option(help="TOML file of what differs from the defaults.")
     ] = None,
@@ -43,13 +46,15 @@ def train(
         typer.Option("--set", help="key=value, for example epochs=30 or regularizers.dec=0.1."),
     ] = None,
     profile: Annotated[
-        str, typer.Option(help="corrected, or the published settings: paper, released.")
-    ] = "corrected",
+        str | None, typer.Option(help="corrected, or the published settings: paper, released.")
+    ] = None,
     sfreq: Sfreq = None,
     label_column: LabelColumn = None,
     group_column: GroupColumn = None,
     force: Annotated[bool, typer.Option(help="Train a finished run again.")] = False,
-    seed: Seed = 0,
+    seed: Annotated[
+        int | None, typer.Option(help="Seed of all that is random; 0 otherwise.", min=0)
+    ] = None,
     threads: Threads = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -69,19 +74,21 @@ def train(
         tuple(changes or ()),
         {
             "model": model,
-            "split": split or source.group_kind,
+            "split": split,
             "folds": folds,
             "seed": seed,
             "profile": profile,
         },
-        source.name,
+        source,
     )
     result = run(in_profile(source, effective.profile), out, effective, force, progress)
     if as_json:
         print_json(asdict(result))
         return
     rows = [[str(n), f"{100 * value:.2f}"] for n, value in enumerate(result.validation_mcc)]
-    print_table(f"{model} on {source.name}, validation parts", ["fold", "MCC × 100"], rows)
+    print_table(
+        f"{effective.model} on {source.name}, validation parts", ["fold", "MCC × 100"], rows
+    )
     typer.echo(f"Run: {out}\nNext: emboscope evaluate {out}")
 
 

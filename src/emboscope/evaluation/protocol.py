@@ -75,8 +75,19 @@ def folds(y: np.ndarray, groups: np.ndarray, kind: str, n_folds: int, seed: int 
 def hold_out(
     y: np.ndarray, groups: np.ndarray | None = None, seed: int = 0
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Rows to train and to validate, 15 % of the rows, of whole groups where they are given."""
+    """Rows to train and to validate, 15 % of the rows, of whole groups where they are given.
+
+    Raises
+    ------
+    DataError
+        If fewer than two rows are labelled.
+    """
     rows = np.flatnonzero(np.asarray(y) >= 0)
+    if rows.size < 2:
+        raise DataError(
+            f"labels: {rows.size} labelled rows; expected at least 2, to train and to validate. "
+            "Label more rows."
+        )
     kind = "row" if groups is None else "recording"
     return _hold_out(rows, y, rows if groups is None else np.asarray(groups), kind, seed)
 
@@ -132,7 +143,9 @@ def _hold_out(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Rows of training and of validation."""
     if kind == "row":
-        stratify = y[rows] if np.unique(y[rows], return_counts=True)[1].min() > 1 else None
+        counts = np.unique(y[rows], return_counts=True)[1]
+        enough = counts.min() > 1 and VALIDATION_SHARE * len(rows) >= len(counts)
+        stratify = y[rows] if enough else None
         train, validation = train_test_split(
             rows, test_size=VALIDATION_SHARE, random_state=seed, stratify=stratify
         )

@@ -1,5 +1,6 @@
 """Which devices a training runs on, and which rows each of them takes."""
 
+import torch
 from lightning_fabric import Fabric
 from lightning_fabric.strategies import DDPStrategy
 from torch import Tensor
@@ -19,6 +20,11 @@ def fabric_of(device: str, settings: TrainSettings) -> Fabric:
     SettingsError
         If a batch has fewer than two rows for each device.
     """
+    if device == "cuda" and torch.cuda.device_count() < settings.devices:
+        raise SettingsError(
+            f"device 'cuda': {torch.cuda.device_count()} here; expected {settings.devices}. Use "
+            "'auto' or 'cpu'."
+        )
     if settings.devices == 1:
         return Fabric(accelerator=device, devices=1, precision=settings.precision)
     if settings.batch < 2 * settings.devices:

@@ -172,7 +172,10 @@ class SignalClassifier(ClassifierMixin, BaseEstimator):
         return read_embeddings(self.network_, self.tensors(views)).numpy()
 
     def member_proba(self, views: dict[str, np.ndarray]) -> np.ndarray:
-        """Probabilities by each member of a fusion, shape (n_samples, n_members, n_classes)."""
+        """Probabilities by each member of a fusion, shape (n_samples, n_members, n_classes).
+
+        Those of a member whose view is missing are equal for all classes.
+        """
         return read_members(self.network_, self.tensors(views)).softmax(dim=2).numpy()
 
     def member_embeddings(self, views: dict[str, np.ndarray]) -> list[np.ndarray]:
@@ -199,7 +202,6 @@ class SignalClassifier(ClassifierMixin, BaseEstimator):
         """Write `weights.safetensors` and `network.json`, from which `load` builds it again."""
         check_is_fitted(self, "network_")
         folder.mkdir(parents=True, exist_ok=True)
-        save_weights(folder / _WEIGHTS, self.network_)
         summary = {
             "format_version": FORMAT_VERSION,
             "model": self.model,
@@ -212,6 +214,7 @@ class SignalClassifier(ClassifierMixin, BaseEstimator):
             "history": self.history_,
         }
         write_atomic(folder / _NETWORK, json.dumps(summary).encode())
+        save_weights(folder / _WEIGHTS, self.network_)  # last: they tell that the model is whole
 
     @classmethod
     def load(cls, folder: Path) -> Self:

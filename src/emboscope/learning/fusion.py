@@ -79,7 +79,7 @@ class LateFusion(Network):
         logits : Tensor, shape (n_samples, member, class)
         y : Tensor of int, shape (n_samples,)
         """
-        scores = torch.zeros_like(self.scores, requires_grad=True)
+        scores = torch.zeros(self.scores.shape, device=logits.device, requires_grad=True)
         optimizer = torch.optim.LBFGS([scores], max_iter=_N_STEPS, line_search_fn="strong_wolfe")
 
         @torch.enable_grad()

@@ -50,11 +50,11 @@ class Rows:
     def __len__(self) -> int:
         return len(self.y)
 
-    def batch(self, rows: Tensor, device: torch.device) -> "Rows":
-        """Some of the rows, on a device."""
-        views = {name: view[rows].to(device) for name, view in self.views.items()}
-        weight = None if self.weight is None else self.weight[rows].to(device)
-        return Rows(views, self.y[rows].to(device), weight)
+    def batch(self, rows: Tensor) -> "Rows":
+        """Some of the rows."""
+        views = {name: view[rows] for name, view in self.views.items()}
+        weight = None if self.weight is None else self.weight[rows]
+        return Rows(views, self.y[rows], weight)
 
     @property
     def classes(self) -> Tensor:
@@ -170,7 +170,7 @@ def _fit(
             break
         entry = {"epoch": epoch, **_train_epoch(state, epoch), **_validate(task)}
         state.history.append(fabric.broadcast(entry))  # so that all decide alike
-        if settings.keep == "best" and _best_epoch(state.history) == epoch:
+        if settings.keep == "best" and best_epoch(state.history) == epoch:
             best = _copied(task.network)
         if checkpoint and fabric.is_global_zero:
             progressed = Progressed(epoch + 1, fingerprint, state.history)
@@ -205,6 +205,7 @@ def _begin(
         torch.manual_seed(_seed(task.seed, -1))
         objective = Objective(task.network, task.n_classes, settings)
     optimizer = optimizer_of(task.network, objective.own_parameters, settings)
+    wrapped, runs = fabric.setup(objective, optimizer)
     history: list[dict[str, float]] = []
     best: dict[str, Tensor] = {}
     found = load_checkpoint(checkpoint, optimizer) if checkpoint else None
@@ -217,7 +218,6 @@ def _begin(
         objective.load_state_dict(found.states["objective"])
         best = found.states.get("best", {})
         history = list(found.progressed.history)
-    wrapped, runs = fabric.setup(objective, optimizer)
     weights = _class_weights(task, settings)
     weights = None if weights is None else weights.to(fabric.device)
     state = _State(task, settings, fabric, objective, wrapped, optimizer, runs, history, weights)
@@ -246,14 +246,17 @@ def _train_epoch(state: _State, epoch: int) -> dict[str, float]:
     n_rows = sum(map(len, parts))
     means = {name: total / n_rows for name, total in totals.items()}
     if state.objective.clustering is not None:
-        means["smallest_cluster"] = state.objective.clustering.end_epoch()
+        clustering = state.objective.clustering
+        counted = state.fabric.all_reduce(clustering.counted, reduce_op="sum")
+        clustering.counted.copy_(torch.as_tensor(counted))
+        means["smallest_cluster"] = clustering.end_epoch()
     return means
 
 
 def _step(state: _State, rows: Tensor, epoch: int) -> dict[str, float]:
     """Learn from some rows; the loss, and its terms where there are several."""
-    batch = state.task.train.batch(share_of(rows, state.fabric), state.fabric.device)
-    views, labels = _prepared(state.task, state.settings, batch)
+    batch = state.task.train.batch(share_of(rows, state.fabric))
+    views, labels = state.fabric.to_device(_prepared(state.task, state.settings, batch))
     terms = state.wrapped(views, labels, state.class_weights, epoch < state.settings.warm_start)
     loss = torch.stack(list(terms.values())).sum()
     state.runs.zero_grad()
@@ -276,6 +279,7 @@ def _start_clustering(state: _State, epoch: int, n_batches: int) -> None:
             views = state.task.front_end.from_waveform(views["waveform"])
         embeddings = read_embeddings(state.task.network, views)
         clustering.start(embeddings, state.task.train.classes, state.task.seed)
+        clustering.centers.data = state.fabric.broadcast(clustering.centers.data)
         if settings.regularizers.dec_restart:
             state.optimizer.state.clear()
     if settings.regularizers.dec_restart:
@@ -322,16 +326,17 @@ def _validate(task: Task) -> dict[str, float]:
     return {"validation_loss": float(loss), "validation_mcc": score}
 
 
-def _best_epoch(history: list[dict[str, float]]) -> int:
+def best_epoch(history: list[dict[str, float]]) -> int:
     """The first epoch of least validation loss."""
-    return int(np.argmin([entry["validation_loss"] for entry in history]))
+    losses = np.array([entry["validation_loss"] for entry in history])
+    return int(np.argmin(np.where(np.isfinite(losses), losses, np.inf)))
 
 
 def _is_over(history: list[dict[str, float]], settings: TrainSettings) -> bool:
     """Whether no epoch has been better for longer than the patience."""
     if settings.patience is None or not history:
         return False
-    return len(history) - 1 - _best_epoch(history) >= settings.patience
+    return len(history) - 1 - best_epoch(history) >= settings.patience
 
 
 def _copied(network: Network) -> dict[str, Tensor]:
@@ -367,6 +372,8 @@ def _seed(seed: int, epoch: int) -> int:
 def _fingerprint(task: Task, settings: TrainSettings) -> str:
     """Hash of what decides the weights: settings, seed, rows, front end, kind of network."""
     digest = hashlib.sha256(f"{settings.model_dump_json()} {task.seed} {task.network}".encode())
+    for branch in task.network.branches:
+        digest.update(f"{branch.view} {branch.encoder.settings.model_dump_json()}".encode())
     if task.front_end is not None:
         digest.update(task.front_end.front_end.model_dump_json().encode())
     for rows in (task.train, task.validation):

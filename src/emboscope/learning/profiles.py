@@ -67,7 +67,9 @@ def published_settings(
     `released` also repeats what the code does and the papers do not say: batch-norm momentum 0.99,
     dropout of logits, a gradient through the target of the clustering, frequencies of a batch, and
     moments that begin anew with the clustering. The learning rate of the whole training, no
-    augmentation, no mixing and the last epoch are common to both.
+    augmentation, no mixing and the last epoch are common to both. The members of `hybrid_late` are
+    trained side by side with the settings of `cnn2d`, which is not as published: there each
+    had its own.
 
     Parameters
     ----------
@@ -108,7 +110,7 @@ def published_settings(
         weight_decay=0.0 if noam else signal.weight_decay,
         optimizer="adam_noam" if noam else "adam",
         schedule="noam" if noam else "constant",
-        class_weights=model != "hybrid_late",
+        class_weights=True,
         augment=(),
         mixup=0.0,
         regularizers=_regularizers(profile, signal is ECG and model == "hybrid_weighted")

@@ -64,7 +64,10 @@ def by_dropout(
     """
     network, tensors = classifier.network_, classifier.tensors(views)
     dropouts = [
-        part for part in network.modules() if isinstance(part, nn.Dropout | nn.Dropout2d) and part.p
+        part
+        for part in network.modules()
+        if (isinstance(part, nn.Dropout | nn.Dropout2d) and part.p)
+        or (isinstance(part, nn.MultiheadAttention) and part.dropout)
     ]
     if not dropouts:
         raise SettingsError(
@@ -78,11 +81,16 @@ def by_dropout(
             part.train()
         return network(batch).softmax(dim=1)
 
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        for _ in range(n_passes):
-            passes.append(read(network, tensors, one_pass).numpy())
-    network.eval()
+    fused = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)  # it would leave dropout out
+    try:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            for _ in range(n_passes):
+                passes.append(read(network, tensors, one_pass).numpy())
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fused)
+        network.eval()
     return uncertainty_of(np.stack(passes))
 
 
@@ -99,6 +107,11 @@ def by_ensemble(
     if len(classifiers) < 2:
         raise SettingsError(
             f"uncertainty: {len(classifiers)} network; expected at least 2. Train another seed."
+        )
+    if any(not np.array_equal(each.classes_, classifiers[0].classes_) for each in classifiers):
+        raise SettingsError(
+            "uncertainty: networks that know different classes; expected the same. Train them on "
+            "parts that hold all classes."
         )
     return uncertainty_of(np.stack([each.predict_proba(views) for each in classifiers]))
 

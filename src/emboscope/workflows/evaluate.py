@@ -21,6 +21,7 @@ from emboscope.progress import Progress, silent
 from emboscope.workflows.files import FORMAT_VERSION, NOTICE, read_json, write_json
 from emboscope.workflows.fold_models import FOLD_KINDS, Fitted, FoldJob
 from emboscope.workflows.interpretation import interpret
+from emboscope.workflows.run_settings import RunSettings
 from emboscope.workflows.train import data_hash, fold_folder, read_run, run_folds
 
 BASELINE = "gradient_boosting"
@@ -85,9 +86,12 @@ def evaluate(
     """
     settings, request = read_run(run)
     if (run / "metrics.json").is_file():
-        return _stored(read_json(run / "metrics.json"))
-    if data is None or data_hash(data) != request["data_hash"]:
-        raise DataError(f"run '{run}': trained on other data than this. Name the same data set.")
+        result = _stored(read_json(run / "metrics.json"))
+        if figures and data is not None and not (run / "figures").is_dir():
+            _check_data(run, data, request)
+            _draw_again(run, data, settings, progress)
+        return result
+    data = _check_data(run, data, request)
     parts = run_folds(data, settings)
     baseline_name = _baseline_name(settings.model)
     predicted = {name: np.full(len(data.y), -1) for name in (settings.model, baseline_name)}
@@ -121,6 +125,25 @@ def evaluate(
     return result
 
 
+def _check_data(run: Path, data: Dataset | None, request: dict) -> Dataset:
+    """The data, if it is what the run was trained on."""
+    if data is None or data_hash(data) != request["data_hash"]:
+        raise DataError(f"run '{run}': trained on other data than this. Name the same data set.")
+    return data
+
+
+def _draw_again(run: Path, data: Dataset, settings: RunSettings, progress: Progress) -> None:
+    """The pictures of a run whose figures are stored, and whose pictures are lost."""
+    parts = run_folds(data, settings)
+    loaded = [
+        FOLD_KINDS[settings.model].load(FoldJob(data, fold, fold_folder(run, index), settings))
+        for index, fold in enumerate(parts)
+    ]
+    networks = [each for each in loaded if isinstance(each, SignalClassifier)]
+    if networks:
+        interpret(networks, data, parts, run / "figures", progress)
+
+
 def _calibration(classifier: Fitted, data: Dataset, fold: Fold) -> dict[str, float]:
     """How far the probabilities of a fold can be trusted; the threshold is of its validation part.
 
@@ -147,6 +170,13 @@ def _probabilities(classifier: Fitted, data: Dataset, rows: np.ndarray) -> np.nd
     views = {name: view[rows] for name, view in data.views.items()}
     p[:, classifier.classes_] = classifier.predict_proba(views)
     return p
+
+
+def _of_folds(name: str, calibrated: list[dict[str, float]], share: float) -> Estimate:
+    """Over the folds in which it could be measured."""
+    values = np.array([fold[name] for fold in calibrated])
+    known = values[~np.isnan(values)]
+    return corrected_t(known if known.size > 1 else values, share)
 
 
 def _baseline_name(model: str) -> str:
@@ -188,10 +218,7 @@ def _figures(
         ),
         confusion=tuple(tuple(int(n) for n in row) for row in matrix),
         classes=data.classes,
-        calibration={
-            name: corrected_t(np.array([fold[name] for fold in calibrated]), share)
-            for name in calibrated[0]
-        },
+        calibration={name: _of_folds(name, calibrated, share) for name in calibrated[0]},
         stored=False,
     )
 
@@ -228,12 +255,18 @@ def _content(result: EvaluateResult, seed: int, n_folds: int) -> dict:
     }
 
 
+def _number(stored: float | None) -> float:
+    """What could not be measured is null in the file."""
+    return math.nan if stored is None else stored
+
+
 def _stored(content: dict) -> EvaluateResult:
     """Figures that were written before."""
 
     def estimate(plain: dict) -> Estimate:
-        low, high = plain["interval"]
-        return Estimate(plain["mean"], (low, high), plain["method"], tuple(plain["values"]))
+        low, high = map(_number, plain["interval"])
+        values = tuple(map(_number, plain["values"]))
+        return Estimate(_number(plain["mean"]), (low, high), plain["method"], values)
 
     return EvaluateResult(
         data=content["data"],

@@ -13,7 +13,7 @@ from emboscope.annotation.soft_labels import brier, expected_calibration_error, 
 from emboscope.compression.cost import count_macs
 from emboscope.datasets import load_dataset
 from emboscope.datasets.dataset import Dataset
-from emboscope.errors import DataError
+from emboscope.errors import DataError, SettingsError
 from emboscope.evaluation.metrics import mcc, scores
 from emboscope.evaluation.protocol import Fold, folds
 from emboscope.learning.architecture import NetworkSettings, Profile
@@ -30,6 +30,8 @@ from emboscope.workflows.profiled_data import in_profile, with_views
 
 _BASELINE = "gradient_boosting"
 _MEMBERS_SHOWN = 3  # of a late fusion
+
+_DEFAULT = TrainSettings()
 
 Classifier = SignalClassifier | FeatureClassifier
 
@@ -129,6 +131,16 @@ def training_labels(
     DataError
         If soft labels are asked for and the data has none.
     """
+    if settings.labels == "soft" and settings.model in CLASSICAL:
+        raise SettingsError(
+            f"labels 'soft': '{settings.model}' learns from classes alone; expected a network. "
+            "Use labels = 'hard'."
+        )
+    if settings.labels == "soft" and settings.noise_kind != "symmetric":
+        raise SettingsError(
+            "noise_kind 'asymmetric': of classes alone; expected 'symmetric' for soft labels. "
+            "Leave it out."
+        )
     rng = np.random.default_rng([seed, 11])
     n_classes = len(data.classes)
     if settings.labels == "soft":
@@ -210,8 +222,14 @@ def _of_members(
 
 
 def _of_validation(classifier: Classifier) -> dict[str, float]:
-    """Loss and MCC of the validation part after the last epoch; NaN where there is none."""
-    last = classifier.history_[-1] if classifier.history_ else {}
+    """Loss and MCC of the validation part in the epoch that was kept; NaN where there is none."""
+    history = list(classifier.history_)
+    if (
+        isinstance(classifier, SignalClassifier)
+        and (classifier.training or _DEFAULT).keep == "best"
+    ):
+        history.sort(key=lambda entry: -entry["validation_loss"])
+    last = history[-1] if history else {}
     names = ("validation_mcc", "validation_loss")
     return {name: float(last.get(name, float("nan"))) for name in names}
 

@@ -65,7 +65,7 @@ def run_settings(
     path: Path | None,
     changes: tuple[str, ...],
     options: dict[str, object],
-    data: str = "",
+    data: Dataset,
 ) -> RunSettings:
     """Defaults, or those of a published profile, then the file, the options, each key=value.
 
@@ -77,17 +77,20 @@ def run_settings(
     changes : tuple of str
         key=value of the training or the network, with a dot for a group within.
     options : dict
-        Of `RunSettings`; `profile` chooses the published settings of `model`.
-    data : str
-        Name of the data set; the EEG was trained in its own way.
+        Of `RunSettings`; they go before the file, unless they are None. `profile` chooses the
+        published settings of `model`.
+    data : Dataset
+        Its groups are the split otherwise; the EEG was published with settings of its own.
 
     Raises
     ------
     SettingsError
         For an unknown key, with the nearest known one.
     """
-    values: dict[str, object] = {**(read_toml(path) if path else {}), **options}
-    training, network = _published(values, data)
+    given = {name: value for name, value in options.items() if value is not None}
+    values: dict[str, object] = {**(read_toml(path) if path else {}), **given}
+    values = {"model": RunSettings().model, "split": data.group_kind, **values}
+    training, network = _published(values, data.name)
     groups: dict[str, object] = {
         "training": merged(training, _group(values, "training")),
         "network": merged(network, _group(values, "network")),

@@ -26,7 +26,8 @@ def supervised_contrastive(embeddings: Tensor, y: Tensor, temperature: float = 0
     """
     scaled = functional.normalize(embeddings, dim=1)
     itself = torch.eye(len(y), dtype=torch.bool, device=y.device)
-    alike = (scaled @ scaled.T / temperature).masked_fill(itself, _LEAST)
+    alike = (scaled @ scaled.T).float() if scaled.dtype == torch.half else scaled @ scaled.T
+    alike = (alike / temperature).masked_fill(itself, _LEAST)
     log_share = functional.log_softmax(alike, dim=1).masked_fill(itself, 0.0)  # (batch, batch)
     friends = (y[:, None] == y[None]) & ~itself
     n_friends = friends.sum(dim=1)
