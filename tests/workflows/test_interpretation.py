@@ -15,6 +15,7 @@ from emboscope.workflows.evaluate import evaluate
 from emboscope.workflows.run_settings import RunSettings
 from emboscope.workflows.study import load, run_settings
 from emboscope.workflows.train import train
+from waves import waves
 
 
 @pytest.fixture(scope="module")
@@ -22,11 +23,10 @@ def data(tmp_path_factory):
     """Five classes of their own frequency, 20 patients."""
     rng = np.random.default_rng(8)
     y = np.arange(200) % 5
-    times = np.arange(128) / 128
-    waves = np.sin(2 * np.pi * (5 + 11 * y[:, None]) * times + rng.uniform(0, 6, (200, 1)))
     path = tmp_path_factory.mktemp("data") / "five.npz"
-    X = waves + 0.3 * rng.standard_normal((200, 128))
-    np.savez(path, X=X, y=y, groups=np.arange(200) // 10, sfreq=128.0)
+    np.savez(
+        path, X=waves(y, 128, 128.0, 11, 0.3, rng), y=y, groups=np.arange(200) // 10, sfreq=128.0
+    )
     return load(str(path), None, None, None)
 
 

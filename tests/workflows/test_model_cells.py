@@ -19,6 +19,7 @@ from emboscope.workflows.model_cells import (
 )
 from emboscope.workflows.profiled_data import in_profile
 from emboscope.workflows.table_runs import RunOptions, run_study
+from waves import bursts, waves
 
 QUICK = {
     "folds": 3,
@@ -32,11 +33,10 @@ def npz(tmp_path_factory):
     """Two classes of different frequency, 30 patients."""
     rng = np.random.default_rng(5)
     y = np.arange(240) % 2
-    times = np.arange(178) / 173.61
-    waves = np.sin(2 * np.pi * (6 + 18 * y[:, None]) * times + rng.uniform(0, 6, (240, 1)))
     path = tmp_path_factory.mktemp("data") / "waves.npz"
-    X = waves + 0.5 * rng.standard_normal((240, 178))
-    np.savez(path, X=X, y=y, groups=np.arange(240) // 8, sfreq=173.61)
+    np.savez(
+        path, X=waves(y, 178, 173.61, 18, 0.5, rng), y=y, groups=np.arange(240) // 8, sfreq=173.61
+    )
     return str(path)
 
 
@@ -160,15 +160,9 @@ def own_hits(tmp_path):
     """Eight patients whose classes differ in level, as an HDF5 of HITS."""
     rng = np.random.default_rng(3)
     y = np.arange(96) % 3
-    iq = rng.standard_normal((96, 2, 1400)).astype(np.float32) * 0.01
-    times = np.arange(1400) / 4385
-    for index, each in enumerate(y):
-        envelope = np.exp(-(((np.arange(1400) - 700) / (40 + 60 * each)) ** 2))
-        phase = 2 * np.pi * (300 + 250 * each) * times
-        iq[index] += 0.1 * (each > 0) * envelope * np.stack([np.cos(phase), np.sin(phase)])
     path = tmp_path / "clinic.h5"
     with h5py.File(path, "w") as file:
-        file["iq"], file["class"] = iq, y
+        file["iq"], file["class"] = bursts(y, rng), y
         file["patient"] = np.repeat(np.arange(8), 12)
     return path
 

@@ -9,6 +9,7 @@ from emboscope.learning.architecture import NetworkSettings
 from emboscope.learning.settings import TrainSettings
 from emboscope.workflows import prepared, propagated_cells
 from emboscope.workflows.propagated_cells import PropagatedSettings, propagated_model
+from waves import bursts
 
 
 @pytest.fixture
@@ -16,12 +17,7 @@ def stream(monkeypatch, tmp_path):
     """Twelve patients whose classes differ in level and frequency; two are held out."""
     rng = np.random.default_rng(6)
     y = np.arange(180) % 3
-    segments = rng.standard_normal((180, 2, 1400)).astype(np.float32) * 0.01
-    times = np.arange(1400) / 4385
-    for index, each in enumerate(y):
-        envelope = np.exp(-(((np.arange(1400) - 700) / (40 + 60 * each)) ** 2))
-        phase = 2 * np.pi * (300 + 250 * each) * times + rng.uniform(0, 6)
-        segments[index] += 0.1 * each * envelope * np.stack([np.cos(phase), np.sin(phase)])
+    segments = bursts(y, rng)
     patients = np.repeat(np.arange(12), 15)
     soft = np.eye(3)[y]
     data = segments_dataset("hits_sada", segments, y, patients, soft, np.array([3, 7]))
