@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 import torch
 from numpy.testing import assert_allclose
+from scipy.special import softmax
 
 from emboscope.errors import DataError, SettingsError
+from emboscope.evaluation.calibration import fit_temperature
 from emboscope.evaluation.protocol import hold_out
 from emboscope.learning.architecture import NetworkSettings, TransformerSettings
-from emboscope.learning.calibration import fit_temperature
 from emboscope.learning.estimator import SignalClassifier
 from emboscope.learning.loop import Rows, Task, batches, best_epoch
 from emboscope.learning.models import build_network
@@ -108,11 +109,10 @@ def test_the_best_epoch_of_no_validation_part_is_refused(rng):
 
 
 def test_the_temperature_of_scaled_logits_is_their_scale(rng):
-    logits = torch.tensor(rng.normal(size=(4000, 3)))
-    chance = logits.softmax(dim=1).numpy()
-    y = torch.tensor([rng.choice(3, p=row) for row in chance])
+    logits = rng.normal(size=(4000, 3))
+    y = np.array([rng.choice(3, p=row) for row in softmax(logits, axis=1)])
     assert fit_temperature(3 * logits, y) == pytest.approx(3, rel=0.1)
-    assert 0.1 < fit_temperature(torch.eye(3) * 5, torch.arange(3)) < 1
+    assert 0.1 < fit_temperature(np.eye(3) * 5, np.arange(3)) < 1
 
 
 def test_a_fitted_temperature_changes_no_decision(rng):

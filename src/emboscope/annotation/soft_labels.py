@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.optimize import minimize_scalar
 from scipy.special import rel_entr
 
 from emboscope.annotation.propagation import margins
 from emboscope.errors import DataError, SettingsError
+from emboscope.evaluation.calibration import fit_temperature as evaluation_temperature
 
 __all__ = [
     "brier", "checked_distributions", "expected_calibration_error", "fit_temperature",
@@ -17,7 +17,6 @@ __all__ = [
 
 _SUM_ERROR = 1e-6  # by which a row may miss the sum of 1
 _FLOOR = 0.01  # share of the uniform distribution mixed in, so that a vote of 0 may be wrong
-_LOG_TEMPERATURES = (-3.0, 3.0)  # searched
 
 
 def checked_distributions(p: np.ndarray, name: str = "soft labels") -> np.ndarray:
@@ -192,12 +191,7 @@ def fit_temperature(p: np.ndarray, y: np.ndarray) -> float:
             "temperature: no sample has both a soft label and a class; expected some. Label more."
         )
 
-    def cost(log_temperature: float) -> float:
-        """Negative log-likelihood with the penalty."""
-        likelihood = tempered(p, np.exp(log_temperature))[np.arange(len(y)), y]
-        return float(log_temperature**2 / 2 - np.log(likelihood).sum())
-
-    return float(np.exp(minimize_scalar(cost, bounds=_LOG_TEMPERATURES, method="bounded").x))
+    return evaluation_temperature(_log_mixed(p), y)
 
 
 def tempered(p: np.ndarray, temperature: float) -> np.ndarray:
@@ -219,8 +213,7 @@ def tempered(p: np.ndarray, temperature: float) -> np.ndarray:
     p = checked_distributions(p)
     if not temperature > 0:
         raise SettingsError(f"temperature: {temperature}; expected more than 0. 1 changes little.")
-    mixed = (1 - _FLOOR) * p + _FLOOR / p.shape[1]
-    return _normalized(np.log(mixed) / temperature)
+    return _normalized(_log_mixed(p) / temperature)
 
 
 def mean_distribution(distributions: Sequence[np.ndarray]) -> np.ndarray:
@@ -274,6 +267,11 @@ def weigh_by_prior(p: np.ndarray, prior: np.ndarray, weight: float = 1.0) -> np.
     combined = np.where(np.isnan(p), prior, p)
     combined[possible] = _normalized(joint[possible])
     return combined
+
+
+def _log_mixed(p: np.ndarray) -> np.ndarray:
+    """Logarithms, with a hundredth of the uniform distribution mixed in."""
+    return np.log((1 - _FLOOR) * p + _FLOOR / p.shape[1])
 
 
 def _normalized(logarithms: np.ndarray) -> np.ndarray:

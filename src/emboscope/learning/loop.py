@@ -12,10 +12,10 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from emboscope.errors import DataError, SettingsError
+from emboscope.evaluation.calibration import fit_temperature
 from emboscope.evaluation.metrics import mcc
 from emboscope.learning.architecture import Network
 from emboscope.learning.augmentation import AUGMENTATIONS
-from emboscope.learning.calibration import fit_temperature
 from emboscope.learning.checkpoint import Progressed, load_checkpoint, save_checkpoint
 from emboscope.learning.devices import fabric_of, share_of
 from emboscope.learning.front_end import TorchFrontEnd
@@ -190,7 +190,7 @@ def _settle(network: Network, held_out: Rows) -> None:
         network.fit_weights(read_members(network, held_out.views), held_out.y)
     network.temperature.fill_(1.0)
     decided = read(network, held_out.views, network)
-    network.temperature.fill_(fit_temperature(decided, held_out.y))
+    network.temperature.fill_(fit_temperature(decided.numpy(), held_out.y.numpy()))
 
 
 def _begin(
