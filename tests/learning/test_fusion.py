@@ -85,6 +85,7 @@ def test_rules_by_hand():
     assert FUSIONS["sum"](2, 2)(parts, both).tolist() == [[4, 7]]
     assert FUSIONS["sum"](2, 2)(parts, first).tolist() == [[2, 4]]
     assert FUSIONS["product"](2, 2)(parts, both).tolist() == [[3, 10]]
+    assert FUSIONS["product"](2, 2)(parts, first).tolist() == [[1, 2]]
     weighted = FUSIONS["weighted"](2, 2)
     weighted.scores.data = torch.tensor([0.0, 1.0]) * torch.log(torch.tensor(3.0))
     assert_close(weighted(parts, both), torch.tensor([[2.5, 4.25]]))

@@ -9,6 +9,7 @@ import pytest
 from emboscope.errors import DataError, SettingsError
 from emboscope.learning.architecture import NetworkSettings
 from emboscope.learning.settings import TrainSettings
+from emboscope.workflows.evaluate import probabilities
 from emboscope.workflows.model_cells import (
     ModelSettings,
     fold_of,
@@ -86,10 +87,17 @@ def test_soft_labels_are_for_networks_and_symmetric_noise(npz):
         training_labels(data, rows, asymmetric, 0)
 
 
+class OfOneClass:
+    classes_ = np.array([0])
+
+    def predict_proba(self, views):
+        return np.ones((len(views["waveform"]), 1))
+
+
 def test_a_class_that_was_not_learned_counts_as_never_found(npz):
     data = loaded(ModelSettings(data=npz))
-    p = np.ones((4, 1))
-    numbers = judged(p, np.array([0]), data, np.arange(4))
+    p = probabilities(OfOneClass(), data, np.arange(4))
+    numbers = judged(p, data, np.arange(4))
     assert numbers["recall_0"] == 1
     assert numbers["recall_1"] == 0
     assert numbers["brier"] == pytest.approx(1.0)

@@ -56,6 +56,10 @@ class Dataset:
         groups = () if self.test_groups is None else self.test_groups
         return np.isin(self.groups, groups)
 
+    def rows(self, chosen: np.ndarray) -> dict[str, np.ndarray]:
+        """The views of some rows, by index or mask."""
+        return {name: view[chosen] for name, view in self.views.items()}
+
 
 Loader = Callable[[Progress], Dataset]
 

@@ -144,6 +144,7 @@ class Standardize(nn.Module):
         self.sd.copy_(values.double().std().clamp(min=1e-9))
 
     def forward(self, values: Tensor) -> Tensor:
+        """Standardized values, in the shape of the view."""
         return (values - self.mean) / self.sd  # as it was
 
 
@@ -255,6 +256,7 @@ class LinearHead(nn.Module):
         self.after = nn.Dropout(dropout if profile == "released" else 0.0)
 
     def forward(self, features: Tensor) -> Tensor:
+        """Logits (batch, class)."""
         return self.after(self.linear(self.before(features)))  # (batch, class)
 
 

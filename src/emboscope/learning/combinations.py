@@ -38,6 +38,7 @@ class Combination(nn.Module):
         return None
 
     def forward(self, parts: Tensor, present: Tensor) -> Tensor:
+        """Σ_m w_m·h_m of the shares."""
         shares = self.shares(parts, present)
         if shares is None:
             raise NotImplementedError
@@ -52,6 +53,7 @@ class Concatenation(Combination):
         self.n_out = n_members * width
 
     def forward(self, parts: Tensor, present: Tensor) -> Tensor:
+        """(batch, member·width)."""
         return (parts * present[:, :, None]).flatten(1)  # (batch, member·width)
 
 
@@ -59,6 +61,7 @@ class Sum(Combination):
     """Sum of the projections, scaled up for those that are absent."""
 
     def forward(self, parts: Tensor, present: Tensor) -> Tensor:
+        """(batch, width)."""
         total = (parts * present[:, :, None]).sum(dim=1)  # (batch, width)
         return total * self.n_members / present.sum(dim=1, keepdim=True)
 
@@ -67,6 +70,7 @@ class Product(Combination):
     """Product of the projections, member by member; an absent one counts as 1."""
 
     def forward(self, parts: Tensor, present: Tensor) -> Tensor:
+        """(batch, width)."""
         return torch.where(present[:, :, None], parts, 1.0).prod(dim=1)  # (batch, width)
 
 
@@ -85,6 +89,7 @@ class WeightedSum(Combination):
         self.scores = nn.Parameter(torch.zeros(n_members))
 
     def shares(self, parts: Tensor, present: Tensor) -> Tensor:
+        """The same in each sample that has the same members."""
         return _softmax(self.scores.expand(len(parts), -1), present)
 
 
@@ -104,6 +109,7 @@ class GatedAttention(Combination):
         self.score = nn.Linear(width, 1, bias=False)
 
     def shares(self, parts: Tensor, present: Tensor) -> Tensor:
+        """Of each sample by what its projections are."""
         gated = torch.tanh(self.value(parts)) * torch.sigmoid(self.gate(parts))
         return _softmax(self.score(gated)[:, :, 0], present)  # (batch, member)
 

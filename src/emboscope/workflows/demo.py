@@ -105,7 +105,7 @@ def demo(out: Path, quick: bool = False, progress: Progress = silent) -> DemoRes
     export_onnx(
         models["ternary"],
         out / "export",
-        {name: view[train] for name, view in data.views.items()},
+        data.rows(train),
         data.classes,
     )
     check = read_json(out / "export" / "check.json")
@@ -134,7 +134,7 @@ def _models(
 ) -> dict[str, SignalClassifier]:
     """A model of the expert's labels alone, of all labels, and the latter made ternary."""
     rows = np.flatnonzero(train)
-    views = {name: view[rows] for name, view in data.views.items()}
+    views = data.rows(rows)
     groups = data.groups[rows]
     asked = np.where(annotation.asked, annotation.labels, -1)
     models = {}
@@ -167,7 +167,7 @@ def _figures(
 ) -> DemoFigures:
     """Everything the report shows; the test patients are read here, once."""
     scanned, scored, annotation = stages
-    views = {name: view[~train] for name, view in data.views.items()}
+    views = data.rows(~train)
     truth, groups = hits.y[~train], hits.groups[~train]
     predicted = {name: model.predict(views) for name, model in models.items()}
     return DemoFigures(

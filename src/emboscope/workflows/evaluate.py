@@ -103,9 +103,9 @@ def evaluate(
         classifier = FOLD_KINDS[settings.model].load(job)
         if isinstance(classifier, SignalClassifier):
             classifiers.append(classifier)
-        views = {name: view[fold.test] for name, view in data.views.items()}
-        predicted[settings.model][fold.test] = classifier.predict(views)
-        calibrated.append(_calibration(classifier, data, fold))
+        p = probabilities(classifier, data, fold.test)
+        predicted[settings.model][fold.test] = p.argmax(axis=1)
+        calibrated.append(_calibration(classifier, p, data, fold))
         known = np.concatenate([fold.train, fold.validation])
         baseline = CLASSICAL[BASELINE].build(0)
         baseline.fit(features[known], data.y[known])
@@ -144,19 +144,19 @@ def _draw_again(run: Path, data: Dataset, settings: RunSettings, progress: Progr
         interpret(networks, data, parts, run / "figures", progress)
 
 
-def _calibration(classifier: Fitted, data: Dataset, fold: Fold) -> dict[str, float]:
+def _calibration(classifier: Fitted, p: np.ndarray, data: Dataset, fold: Fold) -> dict[str, float]:
     """How far the probabilities of a fold can be trusted; the threshold is of its validation part.
 
     Without a validation part nothing is answered or withheld: NaN.
     """
-    p, y = _probabilities(classifier, data, fold.test), data.y[fold.test]
+    y = data.y[fold.test]
     numbers = {
         "calibration_error": expected_calibration_error(p, y),
         "brier": brier(p, np.eye(len(data.classes))[y]),
     }
     answered, right = math.nan, math.nan
     if len(fold.validation):
-        held = _probabilities(classifier, data, fold.validation)
+        held = probabilities(classifier, data, fold.validation)
         least = threshold_for(held, data.y[fold.validation], _WANTED_RIGHT)
         sure = p.max(axis=1) >= least
         answered = float(sure.mean())
@@ -164,11 +164,10 @@ def _calibration(classifier: Fitted, data: Dataset, fold: Fold) -> dict[str, flo
     return {**numbers, "answered": answered, "right_when_answered": right}
 
 
-def _probabilities(classifier: Fitted, data: Dataset, rows: np.ndarray) -> np.ndarray:
+def probabilities(classifier: Fitted, data: Dataset, rows: np.ndarray) -> np.ndarray:
     """Of every class of the data, (n_rows, n_classes); 0 of one that was not learned."""
     p = np.zeros((len(rows), len(data.classes)))
-    views = {name: view[rows] for name, view in data.views.items()}
-    p[:, classifier.classes_] = classifier.predict_proba(views)
+    p[:, classifier.classes_] = classifier.predict_proba(data.rows(rows))
     return p
 
 

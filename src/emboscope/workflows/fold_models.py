@@ -46,7 +46,7 @@ class FoldJob:
         """Fit on the training part; nothing of the test part is handed over."""
         rows = np.concatenate([self.fold.train, self.fold.validation])
         classifier.fit(
-            {name: view[rows] for name, view in self.data.views.items()},
+            self.data.rows(rows),
             self.data.y[rows],
             validation=np.arange(len(self.fold.train), len(rows)),
             checkpoint=self.folder,

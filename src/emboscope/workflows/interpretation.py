@@ -71,17 +71,13 @@ def member_names(classifier: SignalClassifier) -> list[str]:
     ]
 
 
-def _views(data: Dataset, rows: np.ndarray) -> dict[str, np.ndarray]:
-    return {name: view[rows] for name, view in data.views.items()}
-
-
 def _latent(classifier: SignalClassifier, data: Dataset, fold: Fold, path: Path) -> Path:
     """Maps of each member and of the fusion, of test rows."""
     rng = np.random.default_rng(0)
     rows = fold.test
     if len(rows) > _MOST_ROWS:
         rows = np.sort(rng.choice(rows, _MOST_ROWS, replace=False))
-    views = _views(data, rows)
+    views = data.rows(rows)
     spaces = dict(zip(member_names(classifier), classifier.member_embeddings(views), strict=True))
     if len(spaces) > 1:
         spaces["fusion"] = classifier.embeddings(views)
@@ -95,7 +91,7 @@ def _latent(classifier: SignalClassifier, data: Dataset, fold: Fold, path: Path)
 
 def _examples(classifier: SignalClassifier, data: Dataset, fold: Fold) -> np.ndarray:
     """For each class the test row that is surest and right; in all the one surest and wrong."""
-    log_p = classifier.log_proba(_views(data, fold.test))
+    log_p = classifier.log_proba(data.rows(fold.test))
     sure, predicted = log_p.max(axis=1), classifier.classes_[log_p.argmax(axis=1)]
     y = data.y[fold.test]
     masks = [(y == index) & (predicted == y) for index in range(len(data.classes))]
@@ -105,7 +101,7 @@ def _examples(classifier: SignalClassifier, data: Dataset, fold: Fold) -> np.nda
 
 
 def _saliency(classifier: SignalClassifier, data: Dataset, chosen: np.ndarray, path: Path) -> Path:
-    views = _views(data, chosen)
+    views = data.rows(chosen)
     found, predicted = saliency(classifier, views), classifier.predict(views)
     row = [
         Shown(
@@ -123,11 +119,11 @@ def _neighbors(
     classifier: SignalClassifier, data: Dataset, fold: Fold, chosen: np.ndarray, path: Path
 ) -> Path:
     """Each example beside the training segments that the model takes for most alike."""
-    known = classifier.embeddings(_views(data, fold.train))
-    asked = classifier.embeddings(_views(data, chosen))
+    known = classifier.embeddings(data.rows(fold.train))
+    asked = classifier.embeddings(data.rows(chosen))
     nearest = nearest_known(known, asked, _NEIGHBORS)
-    predicted = classifier.predict(_views(data, chosen))
-    names = list(classifier.tensors(_views(data, chosen[:1])))
+    predicted = classifier.predict(data.rows(chosen))
+    names = list(classifier.tensors(data.rows(chosen[:1])))
     rows = []
     for index, each in enumerate(chosen):
         row = [_plain(data, each, names, _title(data, data.y[each], predicted[index]))]
@@ -157,7 +153,7 @@ def _weights(
     """Weights of all folds, or of the test rows where each has its own; none without any."""
     found = []
     for classifier, fold in zip(classifiers, parts, strict=True):
-        weights = classifier.fusion_weights(_views(data, fold.test))
+        weights = classifier.fusion_weights(data.rows(fold.test))
         if weights is None or weights.shape[2] != len(data.classes):
             return []
         by_row = bool((np.ptp(weights, axis=0) > _EQUAL).any())

@@ -2,7 +2,6 @@
 
 import functools
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -25,6 +24,7 @@ from emboscope.learning.settings import TrainSettings
 from emboscope.progress import Progress, silent
 from emboscope.settings import Settings
 from emboscope.workflows.cells import register
+from emboscope.workflows.evaluate import probabilities
 from emboscope.workflows.hits_source import hits_from
 from emboscope.workflows.profiled_data import in_profile, with_views
 
@@ -65,10 +65,9 @@ def trained_model(
     data = loaded(settings)
     fold = fold_of(data, settings, seed)
     classifier = fitted(data, fold, settings, seed, progress)
-    test = {name: view[fold.test] for name, view in data.views.items()}
-    numbers = judged(classifier.predict_proba(test), classifier.classes_, data, fold.test)
+    numbers = judged(probabilities(classifier, data, fold.test), data, fold.test)
     numbers |= _of_members(classifier, data, fold, numbers["mcc"])
-    numbers |= _of_size(classifier, test)
+    numbers |= _of_size(classifier, data)
     numbers |= _of_validation(classifier)
     split = settings.split or data.group_kind
     baseline = baseline_mcc(settings.data, split, settings.folds, seed)
@@ -114,7 +113,7 @@ def fitted(
     position[kept] = np.arange(kept.sum())
     held = position[len(fold.train) :]
     return classifier.fit(
-        {name: view[rows[kept]] for name, view in data.views.items()},
+        data.rows(rows[kept]),
         y[kept],
         validation=held[held >= 0],
         progress=progress,
@@ -158,16 +157,14 @@ def training_labels(
     return y, kept
 
 
-def judged(p: np.ndarray, classes: np.ndarray, data: Dataset, rows: np.ndarray) -> dict[str, float]:
+def judged(full: np.ndarray, data: Dataset, rows: np.ndarray) -> dict[str, float]:
     """Scores, recall of each class, calibration, and distance from the raters where there are some.
 
     Parameters
     ----------
-    p : ndarray, shape (n_test, n_classes)
-        Columns in the order of `classes`.
+    full : ndarray, shape (n_rows, n_classes)
+        Probability of every class of the data.
     """
-    full = np.zeros((len(p), len(data.classes)))
-    full[:, classes] = p
     y, predicted = data.y[rows], full.argmax(axis=1)
     numbers = scores(y, predicted)
     for index in range(len(data.classes)):
@@ -193,8 +190,7 @@ def baseline_mcc(name: str, split: str, n_folds: int, seed: int) -> float:
         return float("nan")
     fold = fold_of(data, settings, seed)
     classifier = fitted(data, fold, settings, 0)
-    test = {view: values[fold.test] for view, values in data.views.items()}
-    return mcc(data.y[fold.test], classifier.predict(test))
+    return mcc(data.y[fold.test], classifier.predict(data.rows(fold.test)))
 
 
 def _of_members(
@@ -212,8 +208,8 @@ def _of_members(
         return {**numbers, "gain": float("nan")}
 
     def members(rows: np.ndarray) -> list[float]:
-        views = {name: view[rows] for name, view in data.views.items()}
-        chosen = classifier.classes_[classifier.member_proba(views).argmax(axis=2)]
+        of_members = classifier.member_proba(data.rows(rows))
+        chosen = classifier.classes_[of_members.argmax(axis=2)]
         return [mcc(data.y[rows], chosen[:, index]) for index in range(chosen.shape[1])]
 
     tested, validated = members(fold.test), members(fold.validation)
@@ -234,11 +230,11 @@ def _of_validation(classifier: Classifier) -> dict[str, float]:
     return {name: float(last.get(name, float("nan"))) for name in names}
 
 
-def _of_size(classifier: Classifier, views: Mapping[str, np.ndarray]) -> dict[str, float]:
+def _of_size(classifier: Classifier, data: Dataset) -> dict[str, float]:
     """Parameters and millions of multiply-adds of a sample; NaN of a model without a network."""
     if not isinstance(classifier, SignalClassifier):
         return {"parameters": float("nan"), "macs_m": float("nan")}
-    one = classifier.tensors({name: view[:1] for name, view in views.items()})
+    one = classifier.tensors(data.rows(np.arange(1)))
     return {
         "parameters": float(sum(each.numel() for each in classifier.network_.parameters())),
         "macs_m": sum(count_macs(classifier.network_, one).values()) / 1e6,

@@ -10,6 +10,7 @@ from emboscope.progress import Progress, silent
 from emboscope.workflows.annotation_cells import LabelSettings, label
 from emboscope.workflows.cells import register
 from emboscope.workflows.classification_cells import TARGETS
+from emboscope.workflows.evaluate import probabilities
 from emboscope.workflows.model_cells import judged, source
 from emboscope.workflows.prepared import official_rows
 
@@ -45,16 +46,15 @@ def propagated_model(
         settings.model, data.front_end, settings.network, settings.training, seed, "cpu"
     )
     classifier.fit(
-        {name: view[rows] for name, view in data.views.items()},
+        data.rows(rows),
         targets,
         groups=data.groups[rows],
         progress=progress,
     )
     test = np.flatnonzero(data.is_test)
-    p = classifier.predict_proba({name: view[test] for name, view in data.views.items()})
     known = targets >= 0 if targets.ndim == 1 else ~np.isnan(targets).any(axis=1)
     return {
-        **judged(p, classifier.classes_, data, test),
+        **judged(probabilities(classifier, data, test), data, test),
         "learned_from": float(known.sum()),
         "coverage": float(known.mean()),
     }
