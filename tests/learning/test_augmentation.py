@@ -42,3 +42,29 @@ def test_reversed_i_and_q_keep_the_sign_of_their_frequency():
     changed = AUGMENTATIONS["reverse_time"](waveform)
     spectra = torch.fft.fft(torch.complex(changed[:, 0], changed[:, 1])).abs()
     assert (spectra.argmax(dim=1) == 20).all()
+
+
+def test_a_turned_phase_keeps_the_magnitude_and_takes_every_angle():
+    line = torch.complex(torch.randn(400, 30), torch.randn(400, 30))
+    changed = AUGMENTATIONS["turn_phase"](torch.stack([line.real, line.imag], dim=1))
+    turned = torch.complex(changed[:, 0], changed[:, 1])
+    assert_close(turned.abs(), line.abs())
+    angles = (turned / line).angle()
+    assert_close(angles, angles[:, :1].expand(-1, 30), atol=1e-4, rtol=0)
+    assert torch.histc(angles[:, 0], 4, -torch.pi, torch.pi).min() > 60  # 100 in each quarter
+
+
+def test_reversed_flow_mirrors_the_spectrum_of_half_of_the_rows():
+    times = torch.arange(200) / 200
+    line = torch.exp(2j * torch.pi * 20 * times)
+    waveform = torch.stack([line.real, line.imag])[None].repeat(100, 1, 1)
+    changed = AUGMENTATIONS["reverse_flow"](waveform)
+    peaks = torch.fft.fft(torch.complex(changed[:, 0], changed[:, 1])).abs().argmax(dim=1)
+    assert set(peaks.tolist()) == {20, 180}
+    assert 30 < (peaks == 180).sum() < 70
+
+
+@pytest.mark.parametrize("name", ["turn_phase", "reverse_flow"])
+def test_a_real_signal_has_no_phase_to_turn(name):
+    waveform = torch.randn(5, 1, 64)
+    assert torch.equal(AUGMENTATIONS[name](waveform), waveform)

@@ -16,6 +16,7 @@ from emboscope.errors import DataError, SettingsError
 from emboscope.export.onnx import export_onnx
 from emboscope.learning.architecture import (
     LstmSettings,
+    MlpSettings,
     NetworkSettings,
     TransformerSettings,
     VitSettings,
@@ -27,9 +28,9 @@ from onnx_files import runtime_probabilities
 
 PAGE = (Path(__file__).parents[2] / "docs" / "models.md").read_text(encoding="utf-8")
 SHAPES = {
-    "hits": {"waveform": (2, 1400), "spectrogram": (1, 64, 48)},
-    "esr": {"waveform": (1, 178), "spectrogram": (1, 32, 37)},
-    "ptb": {"waveform": (1, 187), "spectrogram": (1, 32, 39)},
+    "hits": {"waveform": (2, 1400), "spectrogram": (1, 64, 48), "measures": (30,)},
+    "esr": {"waveform": (1, 178), "spectrogram": (1, 32, 37), "measures": (12,)},
+    "ptb": {"waveform": (1, 187), "spectrogram": (1, 32, 39), "measures": (12,)},
 }
 N_CLASSES = {"hits": 3, "esr": 2, "ptb": 2}
 NARROW = NetworkSettings(
@@ -40,6 +41,7 @@ NARROW = NetworkSettings(
     transformer=TransformerSettings(width=16, n_layers=1, dropout=0),
     vit=VitSettings(width=16, n_layers=1, hidden=32, dropout=0),
     lstm=LstmSettings(width=8, hidden=16),
+    mlp=MlpSettings(width=16, dropout=0),
 )
 
 
@@ -117,7 +119,7 @@ def test_views_that_are_too_small_or_of_another_kind_are_refused(name):
     small, other = ((1, 3), (1, 40, 40)) if ENCODERS[name].view == "waveform" else (
         (1, 40, 3), (1, 40))  # fmt: skip
     for shape in (small, other):
-        text = rf"{ENCODERS[name].view}: a view of shape {re.escape(str(shape))}; expected \(n_cha"
+        text = rf"{ENCODERS[name].view}: a view of shape {re.escape(str(shape))}; expected \(n_"
         with pytest.raises(DataError, match=text):
             ENCODERS[name](shape)
 

@@ -20,7 +20,7 @@ from emboscope.learning.schedules import optimizer_of
 from emboscope.learning.settings import TrainSettings
 from onnx_files import runtime_probabilities
 
-ESR = {"waveform": (1, 178), "spectrogram": (1, 32, 37)}
+ESR = {"waveform": (1, 178), "spectrogram": (1, 32, 37), "measures": (12,)}
 BEATS = {"waveform": (1, 187), "spectrogram": (1, 32, 39)}
 PUBLISHED = ("cnn1d_transformer", "cnn2d")
 OF_ESR = NetworkSettings(

@@ -19,7 +19,7 @@ from emboscope.learning.losses import LOSSES, balanced_weights, gce
 from emboscope.learning.models import MODELS, build_network
 from emboscope.learning.settings import TrainSettings
 
-ESR = {"waveform": (1, 178), "spectrogram": (1, 32, 37)}
+ESR = {"waveform": (1, 178), "spectrogram": (1, 32, 37), "measures": (12,)}
 HITS = {"waveform": (2, 1220), "spectrogram": (3, 224, 96)}
 BEATS = {"waveform": (1, 187), "spectrogram": (1, 32, 39)}
 
@@ -63,7 +63,7 @@ def test_every_model_gives_one_row_a_sample_and_ignores_its_neighbours(model):
 
 
 def test_every_encoder_reads_a_view_that_is_registered():
-    assert {kind.view for kind in ENCODERS.values()} == {"waveform", "spectrogram"}
+    assert {kind.view for kind in ENCODERS.values()} == {"waveform", "spectrogram", "measures"}
 
 
 def test_unknown_model_is_refused():

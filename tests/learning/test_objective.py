@@ -13,7 +13,7 @@ from emboscope.learning.objective import Labels, Objective
 from emboscope.learning.regularizers import RegularizerSettings
 from emboscope.learning.settings import TrainSettings
 
-ESR = {"waveform": (1, 178), "spectrogram": (1, 32, 37)}
+ESR = {"waveform": (1, 178), "spectrogram": (1, 32, 37), "measures": (12,)}
 COMPACT = NetworkSettings(compact_width=4)
 ALL = RegularizerSettings(guided=(0.5, 0.25), dec=0.1, links=0.2, contrastive=0.3)
 

@@ -29,6 +29,7 @@ OPTIONS = [
     SpectrogramSettings(profile="released"),
     SpectrogramSettings(profile="paper"),
     WaveformSettings(scaling="min_max"),
+    WaveformSettings(scaling="background"),
     BitPulseSettings(n_bits=8),
     WaveletSettings(method="dtcwt"),
     GafSettings(method="difference", series="forward_reverse"),
@@ -82,6 +83,9 @@ def test_silence_and_a_constant_give_finite_numbers(settings, level):
 @every_setting
 def test_gain_does_as_told(settings, segments):
     one, two = (view(gain * segments, settings) for gain in (1.0, 2.0))
+    if settings.gain == "other":
+        assert not np.allclose(two, one)
+        return
     expected = {
         "scales": 2 * one,
         "decibels": one + 20 * np.log10(2),

@@ -3,13 +3,16 @@
 import numpy as np
 import pytest
 import torch
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 
 from emboscope.datasets.hits import front_end as hits_front_end
 from emboscope.errors import DataError, SettingsError
 from emboscope.learning.front_end import TorchFrontEnd
+from emboscope.representations.contract import REPRESENTATIONS
 from emboscope.representations.front_end import FrontEnd
 from emboscope.representations.handcrafted import handcrafted_features
+from emboscope.representations.hits_features import hits_features
+from emboscope.representations.measures import MeasuresSettings
 from emboscope.representations.views import (
     HITS224,
     SpectrogramSettings,
@@ -96,6 +99,36 @@ def test_view_without_a_form_in_torch_is_not_made_in_training():
     assert not chain.follows_waveform
     with pytest.raises(SettingsError, match=r"'mel' \(mel\) has no form in torch; expected"):
         TorchFrontEnd(chain)(torch.zeros(1, 2, 1400))
+
+
+def test_view_without_a_form_in_torch_can_be_made_outside_of_it(rng):
+    views = {"waveform": {"kind": "waveform"}, "found": {"kind": "measures"}}
+    chain = FrontEnd(sfreq=4385, n_channels=2, n_times=1400, views=views)
+    segments = rng.standard_normal((3, 2, 1400)).astype(np.float32)
+    made = TorchFrontEnd(chain, outside=True)(torch.from_numpy(segments))
+    assert_array_equal(made["found"].numpy(), chain.compute(segments)["found"])
+
+
+@pytest.mark.parametrize(("n_channels", "n_times"), [(2, 1400), (1, 178)])
+def test_waveform_over_its_background_has_a_median_magnitude_of_one(n_channels, n_times, rng):
+    views = {"waveform": {"kind": "waveform", "scaling": "background"}}
+    chain = FrontEnd(sfreq=4385, n_channels=n_channels, n_times=n_times, views=views)
+    segments = rng.standard_normal((3, n_channels, n_times))
+    segments[:, :, 90:100] *= 100  # an event, of which the background knows little
+    made = chain.compute(segments)["waveform"]
+    assert_allclose(np.median(np.hypot.reduce(made, axis=1), axis=1), 1.0, rtol=1e-6)
+    in_torch = TorchFrontEnd(chain)(torch.from_numpy(segments))["waveform"]
+    assert_allclose(in_torch.numpy(), made, rtol=1e-6)
+
+
+def test_measures_are_the_features_that_suit_the_signal(rng):
+    iq, eeg = rng.standard_normal((2, 2, 1400)), rng.standard_normal((2, 1, 178))
+    found = REPRESENTATIONS["measures"](iq, MeasuresSettings(), 4385.0)
+    assert_allclose(found, hits_features(iq, 4385.0), rtol=1e-6)
+    found = REPRESENTATIONS["measures"](eeg, MeasuresSettings(), 173.61)
+    assert_allclose(found, handcrafted_features(eeg, 173.61), rtol=1e-6)
+    with pytest.raises(DataError, match="178 samples; expected at least 256"):
+        REPRESENTATIONS["measures"](iq[:, :, :178], MeasuresSettings(), 4385.0)
 
 
 def test_missing_view_is_made_of_the_waveform(rng):

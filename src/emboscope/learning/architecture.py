@@ -61,6 +61,14 @@ class LstmSettings(Settings):
     hidden: PositiveInt = 64  # units in each direction
 
 
+class MlpSettings(Settings):
+    """Sizes of the dense layers on features by hand."""
+
+    width: PositiveInt = 64
+    n_bins: PositiveInt = 16  # of a feature, with as many training rows in each
+    dropout: float = Field(default=0.3, ge=0, lt=1)
+
+
 class NetworkSettings(Settings):
     """How a network is built. Every default stands here and nowhere else."""
 
@@ -72,10 +80,18 @@ class NetworkSettings(Settings):
     transformer: TransformerSettings = TransformerSettings()
     vit: VitSettings = VitSettings()
     lstm: LstmSettings = LstmSettings()
+    mlp: MlpSettings = MlpSettings()
     members: tuple[str, ...] = ("cnn1d_compact", "cnn2d_compact")  # of a fusion; ENCODER[:VIEW]
     fusion_width: PositiveInt = 64  # of each member's projection, where features are fused
     fusion_projection: PositiveInt | None = None  # of the published head; None: a linear head
     guide_at: Literal["encoder", "projection"] = "encoder"  # what the guiding heads read
+
+
+_AXES = {
+    1: "(n_features,)",
+    2: "(n_channels, n_times)",
+    3: "(n_channels, n_freqs, n_frames)",
+}
 
 
 class Encoder(nn.Module):
@@ -87,12 +103,15 @@ class Encoder(nn.Module):
         Which view it reads.
     learning_rate : float
         Peak rate of AdamW that suits it.
+    standardized : bool
+        Whether it wants its view with mean 0 and standard deviation 1.
     n_features : int
         Length of its output.
     """
 
     view: ClassVar[str]
     learning_rate: ClassVar[float]
+    standardized: ClassVar[bool] = True
     n_features: int
 
     def __init__(self, shape: tuple[int, ...], settings: NetworkSettings | None = None) -> None:
@@ -117,10 +136,13 @@ class Encoder(nn.Module):
         settings = self.settings
         return LinearHead(self.n_features, n_classes, settings.dropout, settings.profile)
 
+    def fit_to(self, values: Tensor) -> None:
+        """Take what it needs to know of the training part; most need nothing."""
+
     def check_shape(self, n_axes: int, least: int) -> None:
         """Refuse a view of another number of axes, or too small."""
-        if len(self.shape) != n_axes or min(self.shape[1:]) < least:
-            axes = "(n_channels, n_times)" if n_axes == 2 else "(n_channels, n_freqs, n_frames)"
+        if len(self.shape) != n_axes or min(self.shape[1:] or self.shape) < least:
+            axes = _AXES[n_axes]
             raise DataError(
                 f"{self.view}: a view of shape {self.shape}; expected {axes}, sides of at least "
                 f"{least}. Choose another model or a longer segment."
@@ -163,6 +185,12 @@ class Branch(nn.Module):
         self.view = view or encoder.view
         self.standardize = Standardize()
         self.encoder = encoder
+
+    def fit_to(self, values: Tensor) -> None:
+        """Take the statistics of the training part."""
+        if self.encoder.standardized:
+            self.standardize.fit(values)
+        self.encoder.fit_to(values)
 
     def forward(self, views: Mapping[str, Tensor]) -> Tensor:
         """Features (batch, n_features)."""

@@ -1,5 +1,6 @@
 """Changes of a waveform that leave its class alone; the other views are then made of it."""
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -42,7 +43,30 @@ def scale(waveform: Tensor) -> Tensor:
     return waveform * torch.exp(_LOG_SCALE_SD * z)
 
 
+def turn_phase(waveform: Tensor) -> Tensor:
+    """Each row of I and Q turned by a phase of its own; a real signal has none, and stays."""
+    if waveform.shape[1] != 2:
+        return waveform
+    phase = 2 * math.pi * torch.rand(len(waveform), 1, device=waveform.device)
+    cosine, sine = phase.cos(), phase.sin()
+    i, q = waveform[:, 0], waveform[:, 1]
+    return torch.stack([cosine * i - sine * q, sine * i + cosine * q], dim=1)
+
+
+def reverse_flow(waveform: Tensor) -> Tensor:
+    """Half of the rows with Q negated: as from a probe on the other side of the flow.
+
+    Only where the classes do not know the side, as those of HITS. A real signal stays.
+    """
+    if waveform.shape[1] != 2:
+        return waveform
+    sign = torch.randint(0, 2, (len(waveform), 1), device=waveform.device) * 2 - 1
+    return torch.stack([waveform[:, 0], waveform[:, 1] * sign], dim=1)
+
+
 AUGMENTATIONS["flip_sign"] = flip_sign
 AUGMENTATIONS["reverse_time"] = reverse_time
 AUGMENTATIONS["shift"] = shift
 AUGMENTATIONS["scale"] = scale
+AUGMENTATIONS["turn_phase"] = turn_phase
+AUGMENTATIONS["reverse_flow"] = reverse_flow

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from emboscope.learning.architecture import Encoder, NetworkSettings, projection_head
 from emboscope.learning.compact import Cnn1dCompact, Cnn2dCompact
+from emboscope.learning.mlp import Mlp
 from emboscope.learning.recurrent import Lstm
 from emboscope.learning.resnet import Resnet, Resnet2d
 from emboscope.learning.small import Cnn2dSmall
@@ -149,3 +150,4 @@ ENCODERS["resnet"] = Resnet
 ENCODERS["resnet2d"] = Resnet2d
 ENCODERS["lstm"] = Lstm
 ENCODERS["vit"] = Vit
+ENCODERS["mlp"] = Mlp

@@ -276,10 +276,16 @@ class SignalClassifier(ClassifierMixin, BaseEstimator):
         return views
 
     def _twin(self) -> TorchFrontEnd | None:
-        """The front end in torch, where it can make all views of the waveform."""
-        if self.front_end is None or not self.front_end.follows_waveform:
+        """The front end, where all views are to be made of the waveform, augmented or mixed.
+
+        Views that have no form in torch cost time in each epoch: only if something is augmented.
+        """
+        chain, training = self.front_end, self.training or TrainSettings()
+        if chain is None or not chain.waveform_is_signal:
             return None
-        return TorchFrontEnd(self.front_end)
+        if not chain.follows_waveform and not training.augment:
+            return None
+        return TorchFrontEnd(chain, outside=True)
 
 
 def _parts(
@@ -323,4 +329,4 @@ def _rows(
 def _standardize(network: Network, views: dict[str, np.ndarray], rows: np.ndarray) -> None:
     """Give each member the statistics of the training part of its view."""
     for branch in network.branches:
-        branch.standardize.fit(torch.from_numpy(views[branch.view][rows]))
+        branch.fit_to(torch.from_numpy(views[branch.view][rows]))

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from emboscope.errors import SettingsError
-from emboscope.representations.front_end import FrontEnd
+from emboscope.representations.contract import REPRESENTATIONS
+from emboscope.representations.front_end import FrontEnd, ViewSettings
 from emboscope.representations.views import (
     CLIPS,
     EPSILON,
@@ -79,9 +80,7 @@ class TorchSpectrogram(nn.Module):
 
     def _over_background(self, power: Tensor) -> Tensor:
         """dB over the median frame, clipped, z-scored in each image."""
-        frame_power = power.mean(2).sort(dim=1).values  # (batch, frame)
-        n_frames = frame_power.shape[1]
-        middle = (frame_power[:, (n_frames - 1) // 2] + frame_power[:, n_frames // 2]) / 2
+        middle = _median(power.mean(2))  # (batch,)
         ratio = power / middle.clamp(min=SILENCE)[:, None, None]
         image = 10 * (ratio + SILENCE).log10()
         image = image.clamp(self.settings.floor_db, self.settings.ceiling_db)
@@ -91,11 +90,20 @@ class TorchSpectrogram(nn.Module):
 
 
 class TorchFrontEnd(nn.Module):
-    """From segments in the unit of the recordings to all views of a front end."""
+    """From segments in the unit of the recordings to all views of a front end.
 
-    def __init__(self, front_end: FrontEnd) -> None:
+    Parameters
+    ----------
+    front_end : FrontEnd
+    outside : bool
+        Whether views that have no form in torch are computed outside of it: without a gradient,
+        and not in a graph that is exported.
+    """
+
+    def __init__(self, front_end: FrontEnd, outside: bool = False) -> None:
         super().__init__()
         self.front_end = front_end
+        self.outside = outside
         self.spectrograms = nn.ModuleDict({
             name: TorchSpectrogram(settings)
             for name, settings in front_end.views.items()
@@ -110,12 +118,20 @@ class TorchFrontEnd(nn.Module):
                 views[name] = self.spectrograms[name](signal)
             elif isinstance(settings, WaveformSettings):
                 views[name] = _scaled(signal / settings.unit_divisor, settings.scaling)
+            elif self.outside:
+                views[name] = self._outside(signal, settings)
             else:
                 raise SettingsError(
                     f"front_end.views: '{name}' ({settings.kind}) has no form in torch; expected "
                     "waveform and spectrogram alone. Compute it beforehand."
                 )
         return views
+
+    def _outside(self, signal: Tensor, settings: ViewSettings) -> Tensor:
+        """A view by its function in numpy."""
+        compute = REPRESENTATIONS[settings.kind]
+        made = compute(signal.detach().cpu().double().numpy(), settings, self.front_end.sfreq)
+        return torch.from_numpy(made).to(signal.device)
 
     def from_waveform(self, waveform: Tensor) -> dict[str, Tensor]:
         """All views of the view `waveform`."""
@@ -132,10 +148,20 @@ def _sd(image: Tensor) -> Tensor:
     return (image - image.mean((1, 2), keepdim=True)).square().mean((1, 2), keepdim=True).sqrt()
 
 
+def _median(values: Tensor) -> Tensor:
+    """Median of each row, between the two middle values of an even number."""
+    ordered = values.sort(dim=1).values
+    n = ordered.shape[1]
+    return (ordered[:, (n - 1) // 2] + ordered[:, n // 2]) / 2
+
+
 def _scaled(signal: Tensor, scaling: str) -> Tensor:
-    """Each channel of a row to [0, 1] for min_max."""
+    """As `emboscope.representations.views.scale`."""
     if scaling == "none":
         return signal
+    if scaling == "background":
+        level = _median(signal.square().sum(1).sqrt())  # (batch,)
+        return signal / level.clamp(min=SILENCE)[:, None, None]
     low = signal.amin(-1, keepdim=True)
     span = signal.amax(-1, keepdim=True) - low
     return (signal - low) / torch.where(span > 0, span, 1.0)

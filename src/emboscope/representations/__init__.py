@@ -8,6 +8,7 @@ from emboscope.representations.front_end import FrontEnd, ViewSettings
 from emboscope.representations.guepie_features import guepie_features
 from emboscope.representations.handcrafted import handcrafted_features
 from emboscope.representations.hits_features import hits_features
+from emboscope.representations.measures import MeasuresSettings, measures
 from emboscope.representations.mel import ChromaSettings, MelSettings, chroma, mel
 from emboscope.representations.series_images import (
     GafSettings,
@@ -36,6 +37,7 @@ __all__ = [
     "CochleagramSettings",
     "FrontEnd",
     "GafSettings",
+    "MeasuresSettings",
     "MelSettings",
     "MtfSettings",
     "RpSettings",
@@ -52,6 +54,7 @@ __all__ = [
     "guepie_features",
     "handcrafted_features",
     "hits_features",
+    "measures",
     "mel",
     "mtf",
     "read_adms_png",

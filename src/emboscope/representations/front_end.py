@@ -11,6 +11,7 @@ from emboscope.representations.adms import AdmsImageSettings
 from emboscope.representations.bit_pulse import BitPulseSettings
 from emboscope.representations.cochleagram import CochleagramSettings
 from emboscope.representations.contract import REPRESENTATIONS
+from emboscope.representations.measures import MeasuresSettings
 from emboscope.representations.mel import ChromaSettings, MelSettings
 from emboscope.representations.series_images import GafSettings, MtfSettings, RpSettings
 from emboscope.representations.views import SpectrogramSettings, WaveformSettings, check_segment
@@ -30,9 +31,10 @@ ViewSettings = (
     | MtfSettings
     | RpSettings
     | AdmsImageSettings
+    | MeasuresSettings
 )
 
-_IN_TORCH = (WaveformSettings, SpectrogramSettings)  # that a network can compute in training
+_IN_TORCH = (WaveformSettings, SpectrogramSettings)
 
 _DEFAULT_VIEWS: dict[str, ViewSettings] = {
     "waveform": WaveformSettings(),
@@ -102,7 +104,7 @@ class FrontEnd(Settings):
 
     @property
     def follows_waveform(self) -> bool:
-        """Whether training can make all views of the view `waveform`, augmented or not."""
+        """Whether a graph in torch can make all views of the view `waveform`."""
         return self.waveform_is_signal and all(
             isinstance(view, _IN_TORCH) for view in self.views.values()
         )

@@ -6,6 +6,7 @@ from scipy.stats import kurtosis
 from emboscope.errors import DataError
 
 EEG_BANDS_HZ = ((0.5, 4.0), (4.0, 8.0), (8.0, 13.0), (13.0, 30.0), (30.0, 60.0), (60.0, 87.0))
+N_SHAPE = 6  # numbers on the shape of a channel
 _N_DOPPLER_BANDS = 6  # on each side of 0 Hz, of equal width
 _LEAST_POWER = 1e-12  # added before each logarithm
 

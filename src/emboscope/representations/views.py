@@ -26,6 +26,7 @@ RELEASED_DB = 20.0  # on a power, as the released code does: a dB scale of twice
 LEAST_SD = 1e-9  # under it an image is taken as constant
 
 Profile = Literal["corrected", "paper", "released"]
+WaveformScaling = Literal["none", "min_max", "background"]
 CLIPS: dict[str, tuple[float, float]] = {
     "corrected": (-1.0, 4.0),
     "paper": (0.0, 9.0),
@@ -34,11 +35,15 @@ CLIPS: dict[str, tuple[float, float]] = {
 
 
 class WaveformSettings(RepresentationSettings):
-    """How the signal itself becomes a view."""
+    """How the signal itself becomes a view.
+
+    `min_max`: each channel of a row to [0, 1]. `background`: over the median magnitude of the row,
+    which a short event does not move, so that its height over the flow is what is left.
+    """
 
     kind: Literal["waveform"] = "waveform"
     unit_divisor: PositiveFloat = 1.0  # 100 brings an EEG in µV near 1
-    scaling: Literal["none", "min_max"] = "none"  # min_max: each channel of a row to [0, 1]
+    scaling: WaveformScaling = "none"
 
     @property
     def gain(self) -> Gain:
@@ -213,9 +218,15 @@ def spectral_power(spectrum: np.ndarray, profile: Profile = "corrected") -> np.n
 
 
 def scale(signal: np.ndarray, scaling: str) -> np.ndarray:
-    """Each channel of a row to [0, 1] for `min_max`; a constant one becomes 0."""
+    """Each channel of a row to [0, 1] for `min_max`, where a constant one becomes 0.
+
+    For `background` each row over the median of its magnitude; silence stays silence.
+    """
     if scaling == "none":
         return signal
+    if scaling == "background":
+        level = np.median(np.sqrt(np.square(signal).sum(axis=1)), axis=-1)[:, None, None]
+        return signal / np.maximum(level, SILENCE)
     low = signal.min(axis=-1, keepdims=True)
     span = signal.max(axis=-1, keepdims=True) - low
     return (signal - low) / np.where(span > 0, span, 1)

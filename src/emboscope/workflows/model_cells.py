@@ -29,7 +29,7 @@ from emboscope.workflows.hits_source import hits_from
 from emboscope.workflows.profiled_data import in_profile, with_views
 
 _BASELINE = "gradient_boosting"
-_MEMBERS_SHOWN = 3  # of a late fusion
+_MEMBERS_SHOWN = 4  # of a late fusion
 
 _DEFAULT = TrainSettings()
 
