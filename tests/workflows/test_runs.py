@@ -125,6 +125,14 @@ def test_impossible_requests_are_one_sentence(data, tmp_path, options, code, tex
     assert not (tmp_path / "r").exists()
 
 
+def test_a_device_that_is_not_here_leaves_no_run(data, tmp_path, monkeypatch):
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
+    refused = run("train", data, *OPTIONS, "--device", "cuda", "--out", tmp_path / "run")
+    assert refused.exit_code == 2
+    assert "device 'cuda': 0 here; expected 1. Use 'auto' or 'cpu'." in refused.output
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.mark.parametrize("kind", ["missing", "text", "empty"])
 def test_unusable_data_is_one_sentence_and_exit_code_3(tmp_path, kind):
     path = tmp_path / "x.npz"

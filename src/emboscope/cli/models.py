@@ -48,6 +48,9 @@ def train(
     profile: Annotated[
         str | None, typer.Option(help="corrected, or the published settings: paper, released.")
     ] = None,
+    device: Annotated[
+        str | None, typer.Option(help="That trains: cpu, cuda, mps or auto; cpu otherwise.")
+    ] = None,
     sfreq: Sfreq = None,
     label_column: LabelColumn = None,
     group_column: GroupColumn = None,
@@ -78,6 +81,7 @@ def train(
             "folds": folds,
             "seed": seed,
             "profile": profile,
+            "device": device,
         },
         source,
     )

@@ -18,20 +18,11 @@ def fabric_of(device: str, settings: TrainSettings) -> Fabric:
     Raises
     ------
     SettingsError
-        If a batch has fewer than two rows for each device.
+        If the device is not here, or a batch has fewer than two rows for each.
     """
-    if device == "cuda" and torch.cuda.device_count() < settings.devices:
-        raise SettingsError(
-            f"device 'cuda': {torch.cuda.device_count()} here; expected {settings.devices}. Use "
-            "'auto' or 'cpu'."
-        )
+    check_device(device, settings)
     if settings.devices == 1:
         return Fabric(accelerator=device, devices=1, precision=settings.precision)
-    if settings.batch < 2 * settings.devices:
-        raise SettingsError(
-            f"training.batch: {settings.batch} rows on {settings.devices} devices; expected at "
-            "least 2 a device. Enlarge the batch, or use fewer devices."
-        )
     strategy = DDPStrategy(
         start_method="spawn",
         find_unused_parameters=settings.regularizers.clusters,  # centers, until clustering starts
@@ -42,6 +33,27 @@ def fabric_of(device: str, settings: TrainSettings) -> Fabric:
         strategy=strategy,
         precision=settings.precision,
     )
+
+
+def check_device(device: str, settings: TrainSettings) -> None:
+    """Refuse a device that is not here, and batches that are too small to be shared.
+
+    Raises
+    ------
+    SettingsError
+    """
+    if device == "mps" and not torch.backends.mps.is_available():
+        raise SettingsError("device 'mps': not here. Use 'auto' or 'cpu'.")
+    if device == "cuda" and torch.cuda.device_count() < settings.devices:
+        raise SettingsError(
+            f"device 'cuda': {torch.cuda.device_count()} here; expected {settings.devices}. Use "
+            "'auto' or 'cpu'."
+        )
+    if settings.devices > 1 and settings.batch < 2 * settings.devices:
+        raise SettingsError(
+            f"training.batch: {settings.batch} rows on {settings.devices} devices; expected at "
+            "least 2 a device. Enlarge the batch, or use fewer devices."
+        )
 
 
 def share_of(rows: Tensor, fabric: Fabric) -> Tensor:

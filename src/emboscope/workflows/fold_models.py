@@ -83,7 +83,7 @@ def _fit_network(job: FoldJob, progress: Progress) -> None:
         network=job.settings.network,
         training=job.settings.training,
         random_state=job.settings.seed,
-        device="cpu",
+        device=job.settings.device,
     )
     job.fit(classifier, progress)
     classifier.save(job.folder)

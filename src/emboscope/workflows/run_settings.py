@@ -1,8 +1,12 @@
 """What decides the models of a run."""
 
+from typing import Literal
+
 from emboscope.learning.architecture import NetworkSettings, Profile
 from emboscope.learning.settings import TrainSettings
 from emboscope.settings import Settings
+
+Device = Literal["cpu", "cuda", "mps", "auto"]
 
 
 class RunSettings(Settings):
@@ -13,5 +17,6 @@ class RunSettings(Settings):
     folds: int = 5
     seed: int = 0
     profile: Profile = "corrected"  # of the views
+    device: Device = "cpu"  # that trains; the same numbers come again on the CPU alone
     network: NetworkSettings = NetworkSettings()  # of a network, like the next
     training: TrainSettings = TrainSettings()

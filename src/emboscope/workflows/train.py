@@ -12,6 +12,7 @@ import numpy as np
 from emboscope.datasets.dataset import Dataset
 from emboscope.errors import SettingsError
 from emboscope.evaluation.protocol import Fold, folds
+from emboscope.learning.devices import check_device
 from emboscope.progress import Progress, silent
 from emboscope.settings import write_toml
 from emboscope.workflows.files import (
@@ -60,6 +61,7 @@ def train(
     """
     kind = FOLD_KINDS[settings.model]
     _check_split(data, settings.split)
+    check_device(settings.device, settings.training)
     parts = run_folds(data, settings)
     if force and (run / "run.json").is_file():
         shutil.rmtree(run)
