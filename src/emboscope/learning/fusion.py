@@ -12,7 +12,7 @@ from emboscope.learning.architecture import Branch, Network, Outputs
 from emboscope.learning.combinations import Combination
 
 _N_STEPS = 50  # of L-BFGS, which needs about ten
-_PENALTY = 1e-3  # of squared scores: a member that is never wrong keeps a finite weight
+_PENALTY = 0.03  # of squared scores: towards equal weights, as the rows come from few patients
 
 
 class LateFusion(Network):
