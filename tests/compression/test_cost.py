@@ -4,8 +4,10 @@ import pytest
 import torch
 from torch import nn
 
-from emboscope.compression.cost import ENCODINGS, cost, count_macs, ternary_weights
-from emboscope.compression.quantizers import quantize, settle
+from emboscope.compression.cost import cost, count_macs, ternary_weights
+from emboscope.compression.encodings import ternary_bits
+from emboscope.compression.finetune import LAYER_RULES
+from emboscope.compression.quantizers import QuantizerSettings, quantize, settle
 from emboscope.errors import SettingsError
 from emboscope.learning.architecture import PTB, NetworkSettings
 from emboscope.learning.models import build_network
@@ -37,35 +39,73 @@ def test_a_full_precision_head_dilutes_the_gain():
     assert total.gain == pytest.approx(share * total.gain_quantized)
 
 
+def test_each_form_of_signs_has_its_size():
+    assert ternary_bits(SIGNS) == {"2-bit": 32, "5 trits a byte": 32, "bitmap": 24, "gap lists": 64}
+    assert ternary_bits(SIGNS.abs() + 1)["1-bit"] == 16
+    far = torch.zeros(1000)
+    far[[126, 254, 600]] = torch.tensor([1.0, -1, 1])  # 126, 127 and 345 zeros before each
+    assert ternary_bits(far)["gap lists"] == 8 * (3 + 0 + 1 + 2)
+
+
+def test_no_form_of_random_signs_is_below_the_entropy(rng):
+    for p in (0.01, 0.06, 0.17, 0.5):
+        kept = rng.random(200_000) < p
+        signs = torch.from_numpy(kept * rng.choice([-1, 1], kept.size))
+        entropy = signs.numel() * (-p * math.log2(p) - (1 - p) * math.log2(1 - p) + p)
+        sizes = ternary_bits(signs)
+        assert all(bits > 0.99 * entropy for bits in sizes.values())
+        best = min(sizes, key=sizes.get)
+        assert best == {0.01: "gap lists", 0.06: "gap lists"}.get(p, "bitmap")
+
+
 @pytest.mark.parametrize(
-    ("name", "n_weights", "n_kept", "bits"),
+    ("n_kept", "encoding"), [(4000, "5 trits a byte"), (1000, "bitmap"), (9, "gap lists")]
+)
+def test_the_smallest_encoding_is_taken(n_kept, encoding, rng):
+    net = nn.Sequential(nn.Linear(64, 64, bias=False))
+    places = torch.from_numpy(rng.permutation(4096)[:n_kept])
+    with torch.no_grad():
+        net[0].weight.zero_().view(-1)[places] = 0.5
+    assert cost(net).layers[0].encoding == encoding
+
+
+@pytest.mark.parametrize(
+    ("method", "encoding", "bits"),
     [
-        ("2-bit", 16, 8, 32),
-        ("5 trits a byte", 16, 8, 32),
-        ("bitmap", 16, 8, 24),
-        ("coordinates", 16, 8, 40),
-        ("coordinates", 1000, 3, 33),
+        ("dorefa", "1-bit", 4096 + 64),
+        ("int8", "8-bit", 8 * 4096 + 32 * 64),
+        ("int4", "4-bit", 4 * 4096 + 32 * 64),
+        ("magnitude", "sparse", 4096 + 32 * 410),
     ],
 )
-def test_each_encoding_has_its_size(name, n_weights, n_kept, bits):
-    assert ENCODINGS[name](n_weights, n_kept) == bits
+def test_every_method_is_found_by_its_values(method, encoding, bits):
+    torch.manual_seed(0)
+    net = settle(quantize(nn.Sequential(nn.Linear(64, 64, bias=False)), ["0"], method))
+    (layer,) = cost(net).layers
+    assert (layer.encoding, layer.bits) == (encoding, bits)
 
 
-def test_no_encoding_is_below_the_entropy():
-    n_weights, n_kept = 4096, 700
-    p = n_kept / n_weights
-    entropy = n_weights * (-p * math.log2(p) - (1 - p) * math.log2(1 - p) + p)
-    assert all(size(n_weights, n_kept) > entropy for size in ENCODINGS.values())
-
-
-@pytest.mark.parametrize(
-    ("n_kept", "encoding"), [(4000, "5 trits a byte"), (1000, "bitmap"), (9, "coordinates")]
-)
-def test_the_smallest_encoding_is_taken(n_kept, encoding):
+def test_two_bits_of_dorefa_are_a_codebook_of_four():
+    torch.manual_seed(0)
     net = nn.Sequential(nn.Linear(64, 64, bias=False))
-    with torch.no_grad():
-        net[0].weight.zero_().view(-1)[:n_kept] = 0.5
-    assert cost(net).layers[0].encoding == encoding
+    settle(quantize(net, ["0"], "dorefa", QuantizerSettings(n_bits=2)))
+    (layer,) = cost(net).layers
+    assert (layer.encoding, layer.bits) == ("codebook", 2 * 4096 + 32 * 4)
+
+
+@pytest.mark.parametrize(("model", "n_quantized", "n_layers", "gain"), [
+    ("cnn2d", 1_548_288, 3, 0.968748), ("cnn1d_transformer", 26_624, 5, 0.968562)
+])  # fmt: skip
+def test_published_gains_of_one_bit(model, n_quantized, n_layers, gain):
+    network = build_network(model, {"waveform": (1, 178), "spectrogram": (1, 32, 37)}, 2)
+    names = LAYER_RULES["published"](network)
+    settle(quantize(network, names, "dorefa"))
+    found = cost(network, "slides")
+    assert sum(layer.n_weights for layer in found.layers) == n_quantized
+    assert len(found.layers) == n_layers
+    assert found.gain_quantized == pytest.approx(gain, abs=5e-6)
+    share = {"cnn2d": 0.9640, "cnn1d_transformer": 0.2346}[model]  # printed as CR_G^T
+    assert found.gain == pytest.approx(share, abs=5e-5)
 
 
 def test_published_break_evens_of_the_coordinate_form():

@@ -4,7 +4,14 @@ import torch
 from torch import nn
 
 from emboscope.compression.cost import cost, ternary_weights
-from emboscope.compression.finetune import choose_layers, compress
+from emboscope.compression.finetune import (
+    LAYER_RULES,
+    CompressSettings,
+    FineTuningSettings,
+    compress,
+    inner_layers,
+)
+from emboscope.compression.quantizers import QuantizerSettings
 from emboscope.errors import DataError, SettingsError
 from emboscope.learning.architecture import NetworkSettings
 from emboscope.learning.estimator import SignalClassifier
@@ -13,7 +20,7 @@ from emboscope.learning.settings import TrainSettings
 
 SHAPES = {"waveform": (1, 178), "spectrogram": (1, 32, 37)}
 NARROW = NetworkSettings(compact_width=8)
-QUICK = TrainSettings(epochs=3, batch=32, learning_rate=3e-3, weight_decay=0, mixup=0)
+QUICK = CompressSettings(training=FineTuningSettings(epochs=3, batch=32, learning_rate=3e-3))
 
 
 def planted(rng, n=160):
@@ -35,7 +42,7 @@ def fitted():
 
 
 def test_of_each_encoder_all_but_the_first_layer_are_chosen():
-    names = choose_layers(build_network("hybrid_late", SHAPES, 2, NARROW))
+    names = inner_layers(build_network("hybrid_late", SHAPES, 2, NARROW))
     assert names[:3] == [
         "members.0.branch.encoder.blocks.0.main.0",
         "members.0.branch.encoder.blocks.0.main.3",
@@ -47,13 +54,13 @@ def test_of_each_encoder_all_but_the_first_layer_are_chosen():
 
 def test_the_published_cnn_has_the_published_number_of_quantized_weights():
     network = build_network("cnn2d", SHAPES, 2)
-    chosen = [network.get_submodule(name) for name in choose_layers(network)]
+    chosen = [network.get_submodule(name) for name in inner_layers(network)]
     assert sum(layer.weight.numel() for layer in chosen) == 1_548_288
 
 
 def test_attention_and_head_of_the_transformer_stay_in_full_precision():
     network = build_network("cnn1d_transformer", SHAPES, 2)
-    names = choose_layers(network)
+    names = inner_layers(network)
     assert "branch.encoder.stem.2" in names
     assert "branch.encoder.layers.3.linear2" in names
     assert not any("attn" in name or "head" in name or "stem.0" in name for name in names)
@@ -64,9 +71,9 @@ def test_compressing_gives_ternary_weights_and_leaves_the_original_alone(fitted)
     before = {name: value.clone() for name, value in classifier.network_.state_dict().items()}
     told = []
     small = compress(
-        classifier, views=views, y=y, training=QUICK, progress=lambda *now: told.append(now)
+        classifier, views=views, y=y, settings=QUICK, progress=lambda *now: told.append(now)
     )
-    assert list(ternary_weights(small.network_)) == choose_layers(classifier.network_)
+    assert list(ternary_weights(small.network_)) == inner_layers(classifier.network_)
     assert set(small.network_.state_dict()) == set(before)
     for name, value in classifier.network_.state_dict().items():
         assert torch.equal(value, before[name])
@@ -77,7 +84,7 @@ def test_compressing_gives_ternary_weights_and_leaves_the_original_alone(fitted)
 
 def test_fine_tuning_moves_weights_other_than_the_quantized_ones_too(fitted):
     classifier, views, y = fitted
-    small = compress(classifier, views=views, y=y, training=QUICK)
+    small = compress(classifier, views=views, y=y, settings=QUICK)
     key = "members.0.branch.encoder.stem.0.weight"
     assert not torch.equal(small.network_.state_dict()[key], classifier.network_.state_dict()[key])
 
@@ -86,7 +93,7 @@ def test_the_same_seed_compresses_to_the_same_weights(fitted):
     classifier, views, y = fitted
     validation = np.arange(0, len(y), 5)
     first, second = (
-        compress(classifier, views=views, y=y, validation=validation, training=QUICK)
+        compress(classifier, views=views, y=y, validation=validation, settings=QUICK)
         for _ in range(2)
     )
     for name, value in first.network_.state_dict().items():
@@ -95,7 +102,7 @@ def test_the_same_seed_compresses_to_the_same_weights(fitted):
 
 def test_a_compressed_classifier_is_saved_and_loaded_as_any_other(fitted, tmp_path):
     classifier, views, y = fitted
-    small = compress(classifier, views=views, y=y, training=QUICK)
+    small = compress(classifier, views=views, y=y, settings=QUICK)
     small.save(tmp_path)
     loaded = SignalClassifier.load(tmp_path)
     np.testing.assert_array_equal(loaded.predict_proba(views), small.predict_proba(views))
@@ -112,3 +119,44 @@ def test_refuses_what_cannot_be_compressed(fitted):
     bare.network_, bare.model = nn.Linear(3, 2), "line"
     with pytest.raises(SettingsError, match="model 'line' has no layer to quantize"):
         compress(bare, views=views, y=y)
+
+
+@pytest.mark.parametrize(
+    ("method", "quantizer"),
+    [
+        ("pttq", QuantizerSettings(pressure=0.5)),
+        ("attq", QuantizerSettings()),
+        ("int8", QuantizerSettings()),
+        ("magnitude", QuantizerSettings(sparsity=0.5)),
+        ("pttq", QuantizerSettings(profile="released")),
+    ],
+)
+def test_every_kind_of_method_is_fine_tuned(fitted, method, quantizer):
+    classifier, views, y = fitted
+    settings = QUICK.model_copy(update={"method": method, "quantizer": quantizer})
+    small = compress(classifier, views=views, y=y, settings=settings)
+    assert cost(small.network_).gain > 0.2
+    assert (small.predict(views) == y).mean() > 0.9
+    assert ("loss_density" in small.history_[0]) == (quantizer.pressure > 0)
+
+
+def test_pressure_raises_the_thresholds(fitted):
+    classifier, views, y = fitted
+    sparsity = []
+    for pressure in (0.0, 3.0):
+        settings = CompressSettings(
+            method="pttq",
+            quantizer=QuantizerSettings(pressure=pressure),
+            training=FineTuningSettings(epochs=8, batch=32, learning_rate=3e-3),
+        )
+        small = compress(classifier, views=views, y=y, settings=settings)
+        sparsity.append(cost(small.network_).sparsity)
+    assert sparsity[1] > sparsity[0] + 0.02
+
+
+def test_rules_of_layers_choose_what_they_say():
+    network = build_network("hybrid_late", SHAPES, 2, NARROW)
+    inner, every = LAYER_RULES["inner"](network), LAYER_RULES["all"](network)
+    assert set(inner) < set(every)
+    assert {"members.0.head.linear", "members.0.branch.encoder.stem.0"} <= set(every) - set(inner)
+    assert LAYER_RULES["published"](network) == inner

@@ -7,13 +7,15 @@ from torch.nn.utils import parametrize
 
 from emboscope.compression.quantizers import (
     QUANTIZERS,
-    TTQ,
+    QuantizerSettings,
     quantize,
     quantized_layers,
     settle,
-    ternarize,
 )
+from emboscope.compression.quantizers.ternary import TTQ, ternarize
 from emboscope.errors import SettingsError
+
+TERNARY = ("twn", "ttq", "attq", "pttq")
 
 
 def network():
@@ -83,7 +85,7 @@ def test_the_gain_of_the_weights_does_not_move_the_masks(rng):
 
 
 @pytest.mark.parametrize("name", sorted(QUANTIZERS))
-def test_every_quantizer_shows_three_values_and_learns(name):
+def test_every_quantizer_shows_fewer_values_or_zeros_and_learns(name):
     net = quantize(network(), ["2", "4"], name)
     images = torch.randn(8, 1, 8, 8)
     optimizer = torch.optim.Adamax(net.parameters(), 1e-2)
@@ -93,16 +95,24 @@ def test_every_quantizer_shows_three_values_and_learns(name):
         net(images).square().mean().backward()
         optimizer.step()
     for layer in ("2", "4"):
-        values = net.get_submodule(layer).weight.unique()
-        assert len(values) == 3
-        assert values[0] < 0 == values[1] < values[2]
-        for kind in ("original", "0.log_scales"):
-            key = f"{layer}.parametrizations.weight.{kind}"
-            assert not torch.equal(net.state_dict()[key], before[key])
+        shown = net.get_submodule(layer).weight
+        values = shown.unique()
+        if name in TERNARY:
+            assert len(values) == 3
+            assert values[0] < 0 == values[1] < values[2]
+        elif name in ("magnitude", "learned_pruning"):
+            assert (shown == 0).float().mean() > 0.5
+        else:
+            rows = [row.unique() for row in shown.flatten(1)] if "int" in name else [values]
+            assert max(map(len, rows)) <= {"dorefa": 2, "int4": 15, "int8": 255}[name]
+        for key, value in net.state_dict().items():
+            if key.startswith(f"{layer}.param") and value.is_floating_point():
+                assert torch.equal(value, before[key]) == key.endswith(".scale"), key
 
 
-def test_train_and_evaluation_use_the_same_weights():
-    net = quantize(network(), ["2"])
+@pytest.mark.parametrize("name", sorted(QUANTIZERS))
+def test_train_and_evaluation_use_the_same_weights(name):
+    net = quantize(network(), ["2"], name)
     shown = net.train()[2].weight.clone()
     assert torch.equal(net.eval()[2].weight, shown)
 
@@ -116,8 +126,9 @@ def test_the_state_dict_resumes_latent_weights_and_scales():
     assert torch.equal(other[2].weight, net[2].weight)
 
 
-def test_settled_weights_compute_the_same_under_the_original_names():
-    net, images = quantize(network(), ["2", "4"]).eval(), torch.randn(3, 1, 8, 8)
+@pytest.mark.parametrize("name", sorted(QUANTIZERS))
+def test_settled_weights_compute_the_same_under_the_original_names(name):
+    net, images = quantize(network(), ["2", "4"], name).eval(), torch.randn(3, 1, 8, 8)
     settled = settle(copy.deepcopy(net))
     assert torch.equal(settled(images), net(images))
     assert list(settled.state_dict()) != list(net.state_dict())
@@ -133,5 +144,5 @@ def test_refuses_what_cannot_be_quantized():
         quantize(network(), ["1"])
     with pytest.raises(SettingsError, match="already quantized"):
         quantize(quantize(network(), ["2"]), ["2"])
-    with pytest.raises(SettingsError, match="threshold is 1"):
-        TTQ(torch.ones(3), threshold=1)
+    with pytest.raises(SettingsError, match="threshold"):
+        QuantizerSettings.parse({"threshold": 1}, "quantizer")

@@ -11,7 +11,7 @@ from torch import nn
 from torch.testing import assert_close
 
 from emboscope.compression.cost import count_macs
-from emboscope.compression.finetune import choose_layers
+from emboscope.compression.finetune import inner_layers
 from emboscope.errors import DataError, SettingsError
 from emboscope.export.onnx import export_onnx
 from emboscope.learning.architecture import (
@@ -156,7 +156,7 @@ def test_the_lstm_reads_at_most_128_steps(n_times, n_steps):
 
 def test_what_is_compressed_of_the_new_encoders():
     chosen = {
-        (name, data): choose_layers(network_of(name, data)[0])
+        (name, data): inner_layers(network_of(name, data)[0])
         for name in ("resnet", "resnet2d", "lstm", "vit")
         for data in ("esr", "hits")
     }

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from emboscope.compression.cost import ternary_weights
-from emboscope.compression.finetune import compress
+from emboscope.compression.finetune import CompressSettings, FineTuningSettings, compress
 from emboscope.errors import DataError
 from emboscope.export.onnx import export_onnx
 from emboscope.learning.estimator import SignalClassifier
@@ -50,7 +50,8 @@ def test_it_is_compressed_and_exported_as_any_other(rng, tmp_path):
     views = {"spectrogram": rng.standard_normal((48, 1, 20, 20)).astype(np.float32)}
     settings = TrainSettings(epochs=1, batch=16)
     model = SignalClassifier("cnn2d_small", training=settings, device="cpu").fit(views, y)
-    small = compress(model, views=views, y=y, training=settings)
+    quick = CompressSettings(training=FineTuningSettings(epochs=1, batch=16))
+    small = compress(model, views=views, y=y, settings=quick)
     assert set(ternary_weights(small.network_)) == {
         "branch.encoder.blocks.3",
         "branch.encoder.hidden",

@@ -171,7 +171,13 @@ def _estimate(estimate: object) -> str:
 def compress(
     run: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
     out: Annotated[Path, typer.Option(help="Folder of the compressed run.")],
-    method: Annotated[str, typer.Option(help="How to quantize.")] = "ttq",
+    method: Annotated[
+        str | None, typer.Option(help="How to quantize: pttq, int8, …; ttq otherwise.")
+    ] = None,
+    changes: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="key=value, for example t_max=1.5 or training.epochs=20."),
+    ] = None,
     on: Annotated[str | None, typer.Option(help="The data, where it is a file.")] = None,
     sfreq: Sfreq = None,
     label_column: LabelColumn = None,
@@ -180,21 +186,27 @@ def compress(
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Give a run's models ternary weights, and fine-tune them.
+    """Give a run's models weights of fewer bits, and fine-tune them.
 
     Example: emboscope compress run-g --method ttq --out run-t
     """
-    from emboscope.workflows.study import compress_run, run_data, set_threads
+    from emboscope.workflows.study import (
+        compress_run,
+        compress_settings,
+        run_data,
+        set_threads,
+    )
 
     set_threads(threads)
     progress = progress_of(quiet, as_json)
+    effective = compress_settings(method, tuple(changes or ()))
     data = run_data(run, on, (sfreq, label_column, group_column), progress)
-    costs = compress_run(run, out, data, method, progress)
+    costs = compress_run(run, out, data, effective, progress)
     if as_json:
         print_json({"run": str(out), "folds": costs})
         return
     print_table(
-        f"{method}: size of each model",
+        f"{effective.method}: size of each model",
         ["fold", "before, kB", "after, kB", "ratio", "zeros %"],
         [
             [str(n), f"{cost['bits_before'] / 8000:.1f}", f"{cost['bits'] / 8000:.1f}",

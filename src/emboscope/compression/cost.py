@@ -1,6 +1,5 @@
-"""What a network costs: bits before and after, sparsity of ternary weights, multiplications."""
+"""What a network costs: bits before and after, sparsity of quantized weights, multiplications."""
 
-import math
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -11,47 +10,36 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from emboscope.compression.encodings import FLOAT_BITS, is_ternary, stored_bits
 from emboscope.compression.quantizers import weighted_layers
 from emboscope.errors import SettingsError
 
-_FLOAT_BITS = 32
-_SCALE_BITS = 2 * _FLOAT_BITS
-_SMALLEST = 8  # weights; fewer are not called ternary, whatever their values
-
-# Bits of n ternary weights, m of them not zero, each in a form that can be written and read back.
-ENCODINGS: dict[str, Callable[[int, int], int]] = {
-    "2-bit": lambda n, m: 2 * n,
-    "5 trits a byte": lambda n, m: 8 * math.ceil(n / 5),
-    "bitmap": lambda n, m: n + m,  # one bit a weight, one sign a non-zero
-    "coordinates": lambda n, m: m * (max(1, (n - 1).bit_length()) + 1),  # index and sign
-}
-
-
+_COORDINATE_BITS = 34  # of a non-zero, published: an index of 32 bits and a value of 2
 _Convolution = nn.modules.conv._ConvNd
 _TransposedConvolution = nn.modules.conv._ConvTransposeNd  # a kind of the former
 
 
 @dataclass(frozen=True)
 class LayerCost:
-    """Size of one ternary weight tensor."""
+    """Size of one quantized weight tensor."""
 
     name: str
     n_weights: int
     n_zeros: int
     encoding: str
-    bits: int  # its two scales included
+    bits: int  # its scales included
 
     @property
     def bits_before(self) -> int:
         """Bits in full precision."""
-        return _FLOAT_BITS * self.n_weights
+        return FLOAT_BITS * self.n_weights
 
 
 @dataclass(frozen=True)
 class Cost:
     """Size of a network, as it is and as it was in full precision."""
 
-    layers: tuple[LayerCost, ...]  # those with ternary weights
+    layers: tuple[LayerCost, ...]  # those with quantized weights
     other_bits: int  # everything that stayed in full precision
 
     @property
@@ -66,7 +54,7 @@ class Cost:
 
     @property
     def sparsity(self) -> float:
-        """SRQW: zeros among the ternary weights, in [0, 1]; NaN without any."""
+        """SRQW: zeros among the quantized weights, in [0, 1]; NaN without any."""
         zeros = sum(layer.n_zeros for layer in self.layers)
         return _ratio(zeros, sum(layer.n_weights for layer in self.layers))
 
@@ -77,22 +65,22 @@ class Cost:
 
     @property
     def gain_quantized(self) -> float:
-        """CR_G^Q: the same over the ternary tensors alone; NaN without any."""
+        """CR_G^Q: the same over the quantized tensors alone; NaN without any."""
         after = sum(layer.bits for layer in self.layers)
         return 1 - _ratio(after, sum(layer.bits_before for layer in self.layers))
 
 
 def cost(network: nn.Module, profile: Literal["honest", "slides"] = "honest") -> Cost:
-    """Count the bits of a network whose ternary layers are found by their values.
+    """Count the bits of a network whose quantized layers are found by their values.
 
     Parameters
     ----------
     network : Module
         With or without parametrizations.
     profile : {"honest", "slides"}
-        "honest" takes for each tensor the smallest encoding of `ENCODINGS`, and counts the
+        "honest" takes for each tensor the smallest form of `encodings.stored_bits`, and counts the
         statistics of batch normalization. "slides" is the published rule: 34 bits a non-zero
-        weight, and parameters only.
+        weight of ternary tensors, 1 bit of those of two levels, and parameters only.
 
     Returns
     -------
@@ -109,11 +97,14 @@ def cost(network: nn.Module, profile: Literal["honest", "slides"] = "honest") ->
             "'honest'."
         )
     layers, hidden = [], set()
-    for name, weight in ternary_weights(network).items():
-        layers.append(_layer_cost(name, weight, profile))
-        hidden.add(name)
+    for name, layer in weighted_layers(network).items():
+        assert isinstance(layer.weight, Tensor)
+        size = _layer_cost(name, layer.weight.detach(), profile)
+        if size is not None:
+            layers.append(size)
+            hidden.add(name)
     kept = _full_precision(network, hidden, with_buffers=profile == "honest")
-    return Cost(tuple(layers), _FLOAT_BITS * kept)
+    return Cost(tuple(layers), FLOAT_BITS * kept)
 
 
 def ternary_weights(network: nn.Module) -> dict[str, Tensor]:
@@ -123,7 +114,7 @@ def ternary_weights(network: nn.Module) -> dict[str, Tensor]:
         weight = layer.weight
         assert isinstance(weight, Tensor)
         weight = weight.detach()
-        if weight.numel() >= _SMALLEST and _is_ternary(weight):
+        if stored_bits(weight) and is_ternary(weight):
             found[name] = weight
     return found
 
@@ -161,7 +152,7 @@ def count_macs(network: nn.Module, inputs: object) -> dict[str, int]:
         found[name] += count(layer, given, result)
 
     with ExitStack() as stack:
-        stack.enter_context(_evaluating(network))
+        stack.enter_context(evaluating(network))
         for name, layer in network.named_modules():
             count = next((each for kind, each in _COUNTS.items() if isinstance(layer, kind)), None)
             if count:
@@ -172,7 +163,7 @@ def count_macs(network: nn.Module, inputs: object) -> dict[str, int]:
 
 
 @contextmanager
-def _evaluating(network: nn.Module) -> Iterator[None]:
+def evaluating(network: nn.Module) -> Iterator[None]:
     """Evaluation mode, each module back in its own afterwards."""
     training = {module: module.training for module in network.modules()}
     network.eval()
@@ -227,20 +218,18 @@ _COUNTS: dict[type[nn.Module], _Count] = {  # the first kind that fits
 }
 
 
-def _is_ternary(weight: Tensor) -> bool:
-    """At most one value on each side of 0."""
-    sides = (weight[weight > 0], weight[weight < 0])
-    return all(side.numel() == 0 or bool(side.max() == side.min()) for side in sides)
-
-
-def _layer_cost(name: str, weight: Tensor, profile: str) -> LayerCost:
-    """Size of one ternary tensor by the rule of the profile."""
+def _layer_cost(name: str, weight: Tensor, profile: str) -> LayerCost | None:
+    """Size of one quantized tensor by the rule of the profile; None in full precision."""
     n_weights, n_kept = weight.numel(), int(torch.count_nonzero(weight))
-    if profile == "slides":
-        encoding, bits = "published coordinates", 34 * n_kept
-    else:
-        bits, encoding = min((size(n_weights, n_kept), key) for key, size in ENCODINGS.items())
-    return LayerCost(name, n_weights, n_weights - n_kept, encoding, bits + _SCALE_BITS)
+    forms = stored_bits(weight)
+    if not forms:
+        return None
+    if profile == "slides" and is_ternary(weight):
+        scale = n_kept == n_weights  # of two levels: one bit, one scale, as published for DoReFa
+        bits = n_weights + FLOAT_BITS if scale else _COORDINATE_BITS * n_kept + 2 * FLOAT_BITS
+        return LayerCost(name, n_weights, n_weights - n_kept, "published", bits)
+    bits, encoding = min((size, form) for form, size in forms.items())
+    return LayerCost(name, n_weights, n_weights - n_kept, encoding, bits)
 
 
 def _full_precision(network: nn.Module, ternary: set[str], with_buffers: bool) -> int:

@@ -1,29 +1,59 @@
 """Compression of a trained classifier: quantize its layers, then let it learn to live with that."""
 
 import copy
+from collections.abc import Callable
 
 import numpy as np
 import torch
+from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
-from emboscope.compression.quantizers import quantize, settle, weighted_layers
+from emboscope.compression.cost import count_macs
+from emboscope.compression.quantizers import (
+    QuantizerSettings,
+    quantize,
+    settle,
+    weighted_layers,
+)
 from emboscope.errors import DataError, SettingsError
 from emboscope.evaluation.protocol import hold_out
 from emboscope.learning.architecture import Encoder
+from emboscope.learning.encoders import Cnn1dTransformer
 from emboscope.learning.estimator import SignalClassifier
 from emboscope.learning.front_end import TorchFrontEnd
 from emboscope.learning.loop import Rows, Task, fit_network
 from emboscope.learning.models import views_of
 from emboscope.learning.settings import TrainSettings
+from emboscope.learning.small import Cnn2dSmall
 from emboscope.progress import Progress, silent
+from emboscope.registry import Registry
+from emboscope.settings import Settings
 
-# Weight decay would pull the scales, which are learned as logarithms, to 1.
-FINE_TUNING = TrainSettings(epochs=8, learning_rate=1e-3, weight_decay=0.0, mixup=0.0)
+
+class FineTuningSettings(TrainSettings):
+    """As any training, with defaults of its own."""
+
+    epochs: PositiveInt = 8
+    learning_rate: PositiveFloat | None = 1e-3
+    weight_decay: NonNegativeFloat = 0.0  # it would pull the logarithms of scales to 0
+    mixup: NonNegativeFloat = 0.0
 
 
-def choose_layers(network: nn.Module) -> list[str]:
-    """The layers to quantize: of every encoder, all but the first and those of the attention.
+class CompressSettings(Settings):
+    """How a model is compressed. Every default stands here and nowhere else."""
+
+    method: str = "ttq"  # a name in QUANTIZERS
+    layers: str = "inner"  # which are quantized, a name in LAYER_RULES
+    quantizer: QuantizerSettings = QuantizerSettings()
+    training: FineTuningSettings = FineTuningSettings()
+
+
+LAYER_RULES: Registry[Callable[[nn.Module], list[str]]] = Registry("rule of layers")
+
+
+def inner_layers(network: nn.Module) -> list[str]:
+    """Of every encoder, all but the first and those of the attention.
 
     The first layer sees the signal, the last ones, the heads, stand outside the encoders: both
     stay in full precision, and so do biases, normalizations and the class token.
@@ -39,31 +69,66 @@ def choose_layers(network: nn.Module) -> list[str]:
         Convolution and linear layers, by module name.
     """
     chosen = []
-    for prefix, encoder in network.named_modules():
-        if not isinstance(encoder, Encoder):
-            continue
-        attention = [
-            name
-            for name, module in encoder.named_modules()
-            if isinstance(module, nn.MultiheadAttention)
-        ]
-        _, *others = weighted_layers(encoder)
-        chosen += [
-            f"{prefix}.{name}"
-            for name in others
-            if not any(name.startswith(f"{part}.") for part in attention)
-        ]
+    for prefix, encoder in _encoders(network):
+        _, *others = _unattended(encoder)
+        chosen += [f"{prefix}.{name}" for name in others]
     return chosen
+
+
+def every_layer(network: nn.Module) -> list[str]:
+    """Every convolution and linear layer but those of the attention, heads included."""
+    return _unattended(network)
+
+
+def published_layers(network: nn.Module) -> list[str]:
+    """Those of the publication: of the transformer its second convolution and each `linear2`.
+
+    Of the small CNN both convolutions, the first too; of other encoders as `inner`.
+    """
+    chosen = []
+    for prefix, encoder in _encoders(network):
+        names = _unattended(encoder)
+        if isinstance(encoder, Cnn1dTransformer):
+            names = [name for name in names if name == "stem.2" or name.endswith(".linear2")]
+        elif isinstance(encoder, Cnn2dSmall):
+            names = [n for n in names if isinstance(encoder.get_submodule(n), nn.Conv2d)]
+        else:
+            names = names[1:]
+        chosen += [f"{prefix}.{name}" for name in names]
+    return chosen
+
+
+LAYER_RULES["inner"] = inner_layers
+LAYER_RULES["published"] = published_layers
+LAYER_RULES["all"] = every_layer
+
+
+def _encoders(network: nn.Module) -> list[tuple[str, nn.Module]]:
+    return [part for part in network.named_modules() if isinstance(part[1], Encoder)]
+
+
+def _unattended(network: nn.Module) -> list[str]:
+    """Weighted layers that are no part of an attention."""
+    attention = [
+        name
+        for name, module in network.named_modules()
+        if isinstance(module, nn.MultiheadAttention)
+    ]
+    return [
+        name
+        for name in weighted_layers(network)
+        if not any(name.startswith(f"{part}.") for part in attention)
+    ]
 
 
 def compress(
     classifier: SignalClassifier,
-    method: str = "ttq",
+    method: str | None = None,
     *,
     views: dict[str, np.ndarray],
     y: np.ndarray,
     validation: np.ndarray | None = None,
-    training: TrainSettings | None = None,
+    settings: CompressSettings | None = None,
     progress: Progress = silent,
 ) -> SignalClassifier:
     """A smaller classifier with the quantized weights of another, fine-tuned.
@@ -74,8 +139,8 @@ def compress(
     ----------
     classifier : SignalClassifier
         Fitted. It is not changed.
-    method : str
-        A name in `QUANTIZERS`.
+    method : str, optional
+        A name in `QUANTIZERS`, in place of that of the settings.
     views : dict of ndarray
         As in `SignalClassifier.fit`: of those rows that the classifier may learn from.
     y : ndarray of int, shape (n_samples,)
@@ -83,8 +148,7 @@ def compress(
     validation : ndarray of int, optional
         The rows that validate and set the weights of a late fusion; 15 % of the rows without.
         Where rows come in groups, give those of whole groups.
-    training : TrainSettings, optional
-        `FINE_TUNING` without.
+    settings : CompressSettings, optional
     progress : callable
         Told each epoch.
 
@@ -101,17 +165,20 @@ def compress(
         If the method is unknown, or the network has no layer to quantize.
     """
     check_is_fitted(classifier, "network_")
+    settings = settings or CompressSettings()
     small = copy.deepcopy(classifier)
-    names = choose_layers(small.network_)
+    names = LAYER_RULES[settings.layers](small.network_)
     if not names:
         raise SettingsError(
             f"compress: model '{classifier.model}' has no layer to quantize; expected one behind "
             "the first of an encoder. Choose a larger model."
         )
-    quantize(small.network_, names, method)
+    one = small.tensors({name: view[:1] for name, view in views.items()})
+    macs = count_macs(small.network_, one)
+    quantize(small.network_, names, method or settings.method, settings.quantizer, macs)
     task = _task(small, views, np.asarray(y), validation)
     small.history_ = fit_network(
-        task, training or FINE_TUNING, device=classifier.device, progress=progress
+        task, settings.training, device=classifier.device, progress=progress
     )
     settle(small.network_).eval()
     return small

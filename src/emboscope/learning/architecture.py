@@ -274,6 +274,19 @@ class Network(nn.Module):
         return self.decide(self.outputs(views)) / self.temperature
 
 
+class Penalized(nn.Module):
+    """A part of a network that adds a term of its own to the loss, as quantizers do."""
+
+    @property
+    def pressed(self) -> bool:
+        """Whether the term counts."""
+        raise NotImplementedError
+
+    def penalty(self) -> Tensor:
+        """The weighted term, scalar."""
+        raise NotImplementedError
+
+
 class LinearHead(nn.Module):
     """Dropout and a linear layer; `released` drops logits instead, as the published code does."""
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from emboscope.errors import SettingsError
-from emboscope.learning.architecture import LinearHead, Network, Outputs
+from emboscope.learning.architecture import LinearHead, Network, Outputs, Penalized
 from emboscope.learning.losses import Criterion, criterion, small_loss_weights
 from emboscope.learning.losses.targets import known_rows
 from emboscope.learning.regularizers import (
@@ -48,7 +48,8 @@ class Labels(NamedTuple):
 class Objective(nn.Module):
     """A network with all that only its training needs: guiding heads and cluster centers.
 
-    The loss is Σ CE(logits) + Σ_m w_m·CE(guide_m) + γ·DEC + λ·links + contrastive, where CE stands
+    The loss is Σ CE(logits) + Σ_m w_m·CE(guide_m) + γ·DEC + λ·links + contrastive
+    + Σ penalties of the network's own parts, where CE stands
     for the loss of the settings. All terms read the outputs of one pass of the encoders [1]_.
 
     Parameters
@@ -79,6 +80,9 @@ class Objective(nn.Module):
                 f"of the {len(network.branches)} members."
             )
         self.guides = nn.ModuleList(_guides(network, n_classes) if self.guided else [])
+        self._penalized = tuple(
+            part for part in network.modules() if isinstance(part, Penalized) and part.pressed
+        )
         self.clustering = None
         if settings.regularizers.clusters:
             self.clustering = DeepEmbeddedClustering(
@@ -123,6 +127,8 @@ class Objective(nn.Module):
             guides = zip(self.guided, self.guides, read, strict=True)
             weighted = [weight * classify(guide(part)) for weight, guide, part in guides]
             terms["guided"] = torch.stack(weighted).sum()
+        if self._penalized:
+            terms["density"] = torch.stack([part.penalty() for part in self._penalized]).sum()
         return {**terms, **self._structure(outputs, labels)}
 
     def _structure(self, outputs: Outputs, labels: Labels) -> dict[str, Tensor]:

@@ -96,7 +96,9 @@ def optimizer_of(
     for part in network.modules():
         branch = getattr(part, "branch", part)
         if isinstance(branch, Branch) and id(branch) not in taken:
-            parameters = [each for each in part.parameters() if each.requires_grad]
+            parameters = [
+                each for each in part.parameters() if each.requires_grad and id(each) not in taken
+            ]
             groups.append(_group(parameters, _peak(branch, settings)))
             taken.update([id(branch), *map(id, parameters)])
     rest = [

@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 
 from emboscope.compression.cost import Cost, cost
-from emboscope.compression.finetune import compress
+from emboscope.compression.energy import energy
+from emboscope.compression.finetune import CompressSettings, compress
 from emboscope.learning.estimator import SignalClassifier
 from emboscope.progress import Progress, silent
 from emboscope.workflows.files import FORMAT_VERSION, NOTICE, prepare_folder, versions, write_json
@@ -17,7 +18,7 @@ def compress_model(
     views: dict[str, np.ndarray],
     y: np.ndarray,
     rows: tuple[np.ndarray, np.ndarray],
-    method: str = "ttq",
+    settings: CompressSettings | None = None,
     progress: Progress = silent,
 ) -> Cost:
     """Write a compressed copy of a model, in the same files, and `compression.json`.
@@ -31,8 +32,7 @@ def compress_model(
     rows : tuple of ndarray
         Those that train and those that validate, as in the training of the model. No others are
         read.
-    method : str
-        A name in `QUANTIZERS`.
+    settings : CompressSettings, optional
     progress : callable
         Told each epoch.
 
@@ -43,19 +43,46 @@ def compress_model(
     """
     classifier = SignalClassifier.load(source)
     used = np.concatenate(rows)
+    settings = settings or CompressSettings()
     small = compress(
         classifier,
-        method,
         views={name: view[used] for name, view in views.items()},
         y=np.asarray(y)[used],
         validation=np.arange(len(rows[0]), len(used)),
+        settings=settings,
         progress=progress,
     )
     prepare_folder(out)
     small.save(out)
     size = cost(small.network_)
-    write_json(out / "compression.json", {"method": method, **compression_summary(size)})
+    summary = {
+        "method": settings.method,
+        "settings": settings.model_dump(mode="json"),
+        **compression_summary(size),
+        "energy": energy_summary(classifier, small, views),
+    }
+    write_json(out / "compression.json", summary)
     return size
+
+
+def energy_summary(
+    classifier: SignalClassifier, small: SignalClassifier, views: dict[str, np.ndarray]
+) -> dict[str, object]:
+    """Energy of one decision before and after, honest and by the rule of the talk, in joules."""
+    one = {name: view[:1] for name, view in views.items()}
+    found: dict[str, object] = {}
+    for mode in ("honest", "slides"):
+        before, after = (
+            energy(model.network_, model.tensors(one), mode) for model in (classifier, small)
+        )
+        found[mode] = {
+            "before_j": before.total_j,
+            "after_j": after.total_j,
+            "gain": after.gain_over(before),
+            "operations_before": before.operations,
+            "operations": after.operations,
+        }
+    return found
 
 
 def compression_summary(size: Cost) -> dict[str, object]:

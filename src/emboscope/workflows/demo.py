@@ -11,7 +11,7 @@ from pydantic import PositiveInt
 
 from emboscope.annotation.figures import AnnotationFigures
 from emboscope.compression.cost import Cost, cost
-from emboscope.compression.finetune import compress
+from emboscope.compression.finetune import CompressSettings, FineTuningSettings, compress
 from emboscope.datasets.dataset import Dataset
 from emboscope.datasets.hits import Hits, HitsSettings, dataset_of, simulated_hits
 from emboscope.errors import SettingsError
@@ -50,13 +50,13 @@ class DemoSettings(Settings):
     test_patients: PositiveInt = 4
     annotation: AnnotateSettings = AnnotateSettings()
     training: TrainSettings = TrainSettings.parse({"epochs": 30, **_FEW})
-    fine_tuning: TrainSettings = TrainSettings.parse({"epochs": 20, **_FEW})
+    fine_tuning: FineTuningSettings = FineTuningSettings.parse({"epochs": 20, **_FEW})
 
 
 QUICK = DemoSettings(
     simulation=SimulationSettings(n_patients=12, minutes=4, rate_factor=120, seed=1),
     training=TrainSettings.parse({"epochs": 8, **_FEW}),
-    fine_tuning=TrainSettings.parse({"epochs": 4, **_FEW}),
+    fine_tuning=FineTuningSettings.parse({"epochs": 4, **_FEW}),
 )
 
 
@@ -144,10 +144,9 @@ def _models(
         ).fit(views, y, groups, progress=_named(progress, name))
     models["ternary"] = compress(
         models["propagated"],
-        "ttq",
         views=views,
         y=annotation.labels,
-        training=settings.fine_tuning,
+        settings=CompressSettings(training=settings.fine_tuning),
         progress=_named(progress, "ternary"),
     )
     return models

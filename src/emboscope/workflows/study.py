@@ -3,6 +3,8 @@
 import shutil
 from pathlib import Path
 
+from emboscope.compression.finetune import LAYER_RULES, CompressSettings
+from emboscope.compression.quantizers import QUANTIZERS
 from emboscope.datasets import OwnFile, load_dataset
 from emboscope.datasets.dataset import DATASETS, Dataset
 from emboscope.errors import DataError, SettingsError
@@ -30,8 +32,8 @@ from emboscope.workflows.train import (
 )
 
 __all__ = [
-    "compress_run", "evaluate", "export_fold", "in_profile", "load", "run_data",
-    "run_settings", "set_threads", "train",
+    "compress_run", "compress_settings", "evaluate", "export_fold", "in_profile", "load",
+    "run_data", "run_settings", "set_threads", "train",
 ]  # fmt: skip
 
 Own = tuple[float | None, str | None, str | None]
@@ -126,8 +128,33 @@ def _group(values: dict[str, object], name: str) -> dict[str, object]:
     return found
 
 
+def compress_settings(method: str | None, changes: tuple[str, ...]) -> CompressSettings:
+    """Defaults, a method, then each key=value: of the quantizer, of `training.`, or `layers`.
+
+    Raises
+    ------
+    SettingsError
+        For an unknown key or method.
+    """
+    named = [each if _has_group(each) else f"quantizer.{each}" for each in changes]
+    values = with_changes({} if method is None else {"method": method}, named, "t_max=1.5")
+    settings = CompressSettings.parse(values, "compress")
+    for registry, name in ((QUANTIZERS, settings.method), (LAYER_RULES, settings.layers)):
+        registry[name]  # refused here, before anything is read
+    return settings
+
+
+def _has_group(change: str) -> bool:
+    """Whether a key=value names its group, or is of no group."""
+    return change.startswith(("training.", "quantizer.", "layers=", "method="))
+
+
 def compress_run(
-    run: Path, out: Path, data: Dataset | None, method: str, progress: Progress = silent
+    run: Path,
+    out: Path,
+    data: Dataset | None,
+    small: CompressSettings,
+    progress: Progress = silent,
 ) -> list[dict]:
     """Compress the model of every fold; the result is a run of its own.
 
@@ -148,11 +175,11 @@ def compress_run(
     for index, fold in enumerate(parts):
         rows = (fold.train, fold.validation)
         folder = fold_folder(out, index)
-        size = compress_model(fold_folder(run, index), folder, data.views, data.y, rows, method)
+        size = compress_model(fold_folder(run, index), folder, data.views, data.y, rows, small)
         costs.append(compression_summary(size))
         progress("compressing folds", index + 1, len(parts))
     shutil.copy(run / "settings.toml", out / "settings.toml")
-    write_json(out / "run.json", {**request, "method": method, "source": run.name})
+    write_json(out / "run.json", {**request, "method": small.method, "source": run.name})
     return costs
 
 
