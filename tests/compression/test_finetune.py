@@ -11,6 +11,7 @@ from emboscope.compression.finetune import (
     compress,
     inner_layers,
 )
+from emboscope.compression.mixed_precision import MixedSettings
 from emboscope.compression.quantizers import QuantizerSettings
 from emboscope.errors import DataError, SettingsError
 from emboscope.learning.architecture import NetworkSettings
@@ -138,6 +139,22 @@ def test_every_kind_of_method_is_fine_tuned(fitted, method, quantizer):
     assert cost(small.network_).gain > 0.2
     assert (small.predict(views) == y).mean() > 0.9
     assert ("loss_density" in small.history_[0]) == (quantizer.pressure > 0)
+
+
+def test_mixed_precision_keeps_its_budget_and_chooses_by_curvature(fitted):
+    classifier, views, y = fitted
+    mixed = MixedSettings(share=0.12, n_probes=8)
+    settings = QUICK.model_copy(update={"method": "mixed", "mixed": mixed})
+    small = compress(classifier, views=views, y=y, settings=settings)
+    found = cost(small.network_)
+    names = inner_layers(classifier.network_)
+    n_weights = sum(classifier.network_.get_submodule(name).weight.numel() for name in names)
+    assert sum(layer.bits for layer in found.layers) <= 0.12 * 32 * n_weights * 1.02
+    assert len({layer.encoding for layer in found.layers}) > 1
+    assert (small.predict(views) == y).mean() > 0.95
+    tight = QUICK.model_copy(update={"method": "mixed", "mixed": MixedSettings(share=0.01)})
+    with pytest.raises(SettingsError, match="expected at least"):
+        compress(classifier, views=views, y=y, settings=tight)
 
 
 def test_pressure_raises_the_thresholds(fitted):

@@ -10,6 +10,14 @@ from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from emboscope.compression.cost import count_macs
+from emboscope.compression.encodings import FLOAT_BITS
+from emboscope.compression.mixed_precision import (
+    FLOAT,
+    MixedSettings,
+    allocate,
+    layer_choices,
+    layer_traces,
+)
 from emboscope.compression.quantizers import (
     QuantizerSettings,
     quantize,
@@ -43,12 +51,14 @@ class FineTuningSettings(TrainSettings):
 class CompressSettings(Settings):
     """How a model is compressed. Every default stands here and nowhere else."""
 
-    method: str = "ttq"  # a name in QUANTIZERS
+    method: str = "ttq"  # a name in QUANTIZERS, or mixed
     layers: str = "inner"  # which are quantized, a name in LAYER_RULES
     quantizer: QuantizerSettings = QuantizerSettings()
+    mixed: MixedSettings = MixedSettings()  # of the method mixed
     training: FineTuningSettings = FineTuningSettings()
 
 
+MIXED = "mixed"  # the method that gives each layer one of several
 LAYER_RULES: Registry[Callable[[nn.Module], list[str]]] = Registry("rule of layers")
 
 
@@ -140,7 +150,7 @@ def compress(
     classifier : SignalClassifier
         Fitted. It is not changed.
     method : str, optional
-        A name in `QUANTIZERS`, in place of that of the settings.
+        A name in `QUANTIZERS`, or `mixed`, in place of that of the settings.
     views : dict of ndarray
         As in `SignalClassifier.fit`: of those rows that the classifier may learn from.
     y : ndarray of int, shape (n_samples,)
@@ -173,15 +183,52 @@ def compress(
             f"compress: model '{classifier.model}' has no layer to quantize; expected one behind "
             "the first of an encoder. Choose a larger model."
         )
-    one = small.tensors({name: view[:1] for name, view in views.items()})
-    macs = count_macs(small.network_, one)
-    quantize(small.network_, names, method or settings.method, settings.quantizer, macs)
     task = _task(small, views, np.asarray(y), validation)
+    for method_of_some, some in _shared_out(method or settings.method, names, task, settings):
+        quantize(small.network_, some, method_of_some, settings.quantizer, _macs(task))
     small.history_ = fit_network(
         task, settings.training, device=classifier.device, progress=progress
     )
     settle(small.network_).eval()
     return small
+
+
+def _shared_out(
+    method: str, names: list[str], task: Task, settings: CompressSettings
+) -> list[tuple[str, list[str]]]:
+    """Which layers get which method; those that stay in full precision are left out."""
+    if method != MIXED:
+        return [(method, names)]
+    mixed, network = settings.mixed, task.network
+    some = task.train.batch(_few(task, mixed))
+    views = some.views
+    if task.front_end is not None:
+        views = task.front_end.from_waveform(views["waveform"])
+    traces = layer_traces(network, names, views, some.classes, mixed.n_probes, task.seed)
+    choices = layer_choices(network, traces, mixed.choices, settings.quantizer)
+    n_weights = sum(choice[0].n_weights for choice in choices.values())
+    chosen = allocate(choices, int(mixed.share * FLOAT_BITS * n_weights))
+    methods = dict.fromkeys(choice.method for choice in chosen.values())
+    return [
+        (each, [name for name, choice in chosen.items() if choice.method == each])
+        for each in methods
+        if each != FLOAT
+    ]
+
+
+def _few(task: Task, mixed: MixedSettings) -> torch.Tensor:
+    """Some rows of the training part, by the seed."""
+    generator = torch.Generator().manual_seed(task.seed)
+    return torch.randperm(len(task.train), generator=generator)[: mixed.n_samples]
+
+
+def _macs(task: Task) -> dict[str, int]:
+    """Multiply-adds of each layer, for one row."""
+    rows = task.validation if len(task.validation) else task.train
+    views = rows.batch(torch.arange(1)).views
+    if task.front_end is not None and rows is task.train:
+        views = task.front_end.from_waveform(views["waveform"])
+    return count_macs(task.network, views)
 
 
 def _task(

@@ -3,7 +3,7 @@
 import shutil
 from pathlib import Path
 
-from emboscope.compression.finetune import LAYER_RULES, CompressSettings
+from emboscope.compression.finetune import LAYER_RULES, MIXED, CompressSettings
 from emboscope.compression.quantizers import QUANTIZERS
 from emboscope.datasets import OwnFile, load_dataset
 from emboscope.datasets.dataset import DATASETS, Dataset
@@ -139,14 +139,15 @@ def compress_settings(method: str | None, changes: tuple[str, ...]) -> CompressS
     named = [each if _has_group(each) else f"quantizer.{each}" for each in changes]
     values = with_changes({} if method is None else {"method": method}, named, "t_max=1.5")
     settings = CompressSettings.parse(values, "compress")
-    for registry, name in ((QUANTIZERS, settings.method), (LAYER_RULES, settings.layers)):
-        registry[name]  # refused here, before anything is read
+    if settings.method != MIXED:
+        QUANTIZERS[settings.method]  # refused here, before anything is read, like the next
+    LAYER_RULES[settings.layers]
     return settings
 
 
 def _has_group(change: str) -> bool:
     """Whether a key=value names its group, or is of no group."""
-    return change.startswith(("training.", "quantizer.", "layers=", "method="))
+    return change.startswith(("training.", "quantizer.", "mixed.", "layers=", "method="))
 
 
 def compress_run(
