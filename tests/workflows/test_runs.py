@@ -101,6 +101,42 @@ def test_compressed_run_is_a_run_and_exports_to_onnx(data, trained, tmp_path):
     assert (tmp_path / "x" / "manifest.json").is_file()
 
 
+def test_compressed_run_exports_to_c(data, trained, tmp_path):
+    options = ["--method", "pttq", "--set", "t_max=1.2", "--set", "training.epochs=1", "-q"]
+    small = run("compress", trained, "--on", data, "--out", tmp_path / "small", *options)
+    assert small.exit_code == 0, small.output
+    summary = json.loads((tmp_path / "small" / "fold-00" / "compression.json").read_text())
+    assert summary["method"] == "pttq"
+    assert summary["settings"]["quantizer"]["t_max"] == 1.2
+    assert 0 < summary["energy"]["honest"]["gain"] < 1
+    exported = run("export", tmp_path / "small", "--target", "c", "--out", tmp_path / "x", "--json")
+    assert exported.exit_code == 0, exported.output
+    check = json.loads(exported.stdout)
+    assert check["inputs checked"] == 256
+    assert check["largest difference"] == "no compiler here" or (
+        check["largest difference"] <= check["tolerance"]
+    )
+    assert check["RAM, kB"] > 0
+    assert "emboscope_predict" in (tmp_path / "x" / "model.c").read_text()
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        (["--method", "ptq"], "Did you mean 'pttq'"),
+        (["--set", "t_mx=1"], "t_mx"),
+        (["--set", "layers=inside"], "rule of layers 'inside'"),
+        (["--set", "threshold=2"], "threshold"),
+    ],
+)
+def test_impossible_compressions_are_one_sentence(data, trained, tmp_path, options, text):
+    done = run("compress", trained, "--on", data, "--out", tmp_path / "r", "-q", *options)
+    assert done.exit_code == 2
+    assert text in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not (tmp_path / "r").exists()
+
+
 def test_row_split_is_said_in_the_table(data, tmp_path):
     run("train", data, *OPTIONS, "--split", "row", "--out", tmp_path / "r")
     shown = run("evaluate", tmp_path / "r", "--on", data)

@@ -221,14 +221,14 @@ def compress(
 def export(
     run: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
     out: Annotated[Path, typer.Option(help="Folder of the export.")],
-    target: Annotated[str, typer.Option(help="Format.")] = "onnx",
+    target: Annotated[str, typer.Option(help="Format: onnx or c.")] = "onnx",
     fold: Annotated[int, typer.Option(help="Which of the run's models.", min=0)] = 0,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Write a model as ONNX, and prove that it is the same.
+    """Write a model as ONNX or as C, and prove that it is the same.
 
-    Example: emboscope export run-t --target onnx --out export
+    Example: emboscope export run-t --target c --out export
     """
     from emboscope.workflows.study import export_fold
 

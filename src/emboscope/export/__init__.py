@@ -6,6 +6,9 @@ _HOMES = {
     "Manifest": "manifest",
     "read_manifest": "manifest",
     "export_onnx": "onnx",
+    "export_c": "c_code",
+    "Runtime": "runtime",
+    "load_packed": "packed",
 }
 __all__ = sorted(_HOMES)
 

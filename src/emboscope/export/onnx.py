@@ -89,7 +89,7 @@ def export_onnx(
     network = settle(copy.deepcopy(classifier.network_)).cpu().eval()
     graph = Probabilities(network, tuple(shapes)).eval()
     names = tuple(classes or map(str, classifier.classes_))
-    samples = _samples(shapes, views)
+    samples = samples_of(shapes, views)
     model = _described(_converted(graph, samples), names)
     found = compare(model, graph, samples)
     if not found <= tolerance:
@@ -138,13 +138,15 @@ def compare(model: bytes, graph: nn.Module, samples: Mapping[str, Tensor]) -> fl
     return largest
 
 
-def _samples(
-    shapes: Mapping[str, tuple[int, ...]], views: Mapping[str, np.ndarray] | None
+def samples_of(
+    shapes: Mapping[str, tuple[int, ...]],
+    views: Mapping[str, np.ndarray] | None,
+    n_checked: int = N_CHECKED,
 ) -> dict[str, Tensor]:
-    """64 inputs: real ones, repeated when there are fewer, or random ones."""
+    """Inputs for a check: real ones, repeated when there are fewer, or random ones."""
     if views is None:
         rng = np.random.default_rng(0)
-        views = {name: rng.standard_normal((N_CHECKED, *shape)) for name, shape in shapes.items()}
+        views = {name: rng.standard_normal((n_checked, *shape)) for name, shape in shapes.items()}
     missing = [name for name in shapes if name not in views or len(views[name]) == 0]
     if missing:
         raise DataError(
@@ -152,7 +154,7 @@ def _samples(
             "of the classifier, or none."
         )
     return {
-        name: torch.from_numpy(np.resize(views[name], (N_CHECKED, *shape)).astype(np.float32))
+        name: torch.from_numpy(np.resize(views[name], (n_checked, *shape)).astype(np.float32))
         for name, shape in shapes.items()
     }
 

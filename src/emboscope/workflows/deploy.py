@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from emboscope.export.c_code import export_c
 from emboscope.export.manifest import Manifest
 from emboscope.export.onnx import export_onnx
 from emboscope.learning.estimator import SignalClassifier
@@ -13,6 +14,7 @@ from emboscope.workflows.files import prepare_folder
 
 TARGETS: Registry[Callable[..., Manifest]] = Registry("target")
 TARGETS["onnx"] = export_onnx
+TARGETS["c"] = export_c
 
 
 def deploy_model(

@@ -36,6 +36,7 @@ __all__ = [
     "run_data", "run_settings", "set_threads", "train",
 ]  # fmt: skip
 
+_FILES = {"onnx": "model.onnx", "c": "model.c"}  # of a target
 Own = tuple[float | None, str | None, str | None]
 
 
@@ -195,10 +196,16 @@ def export_fold(run: Path, out: Path, target: str, fold: int) -> dict[str, objec
     metrics = {name: each["mean"] for name, each in scores.items()}
     deploy_model(folder, out, target, classes=request["classes"], metrics=metrics)
     check = read_json(out / "check.json")
-    return {
-        "model": str(out / "model.onnx"),
-        "kB": round((out / "model.onnx").stat().st_size / 1000, 1),
+    file = out / _FILES[target]
+    shown = {
+        "model": str(file),
+        "kB": round(file.stat().st_size / 1000, 1),
         "inputs checked": check["n_inputs"],
-        "largest difference": check["largest_difference"],
+        "largest difference": check.get("largest_difference", "no compiler here"),
         "tolerance": check["tolerance"],
     }
+    if "arena_bytes" in check:
+        shown["weights, kB"] = round(check["weights_bytes"] / 1000, 1)
+        shown["RAM, kB"] = round(check["arena_bytes"] / 1000, 1)
+        shown["ms here"] = round(check["milliseconds"], 3) if "milliseconds" in check else "–"
+    return shown

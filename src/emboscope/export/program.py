@@ -1,0 +1,128 @@
+"""Programs: lists of operations on numbered buffers, which the C runtime computes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+KINDS = (
+    "convolution", "max_pool", "mean_pool", "moments", "mean", "add", "multiply", "affine",
+    "signed_log", "quantiles", "copy", "layer_norm", "mix", "softmax",
+)  # fmt: skip
+ACTIVATIONS = ("none", "relu", "leaky_relu")
+Shape = tuple[int, int, int]  # (channel, row, column)
+
+
+@dataclass(frozen=True)
+class Buffer:
+    """What an operation reads or writes.
+
+    Attributes
+    ----------
+    number : int
+        Of the buffer; −1 − k for input k.
+    shape : tuple of int
+        (channel, row, column).
+    start : int
+        Where in the buffer it begins.
+    """
+
+    number: int
+    shape: Shape
+    start: int = 0
+
+    @property
+    def size(self) -> int:
+        """How many numbers."""
+        return int(np.prod(self.shape))
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One step of a program.
+
+    Attributes
+    ----------
+    kind : str
+        A name in `KINDS`.
+    out, first : Buffer
+    second : Buffer, optional
+    tensors : dict of ndarray
+        `weight` (n_out, …), `scale`, `shift`, one a channel or one in all.
+    kernel, stride, padding : tuple of int
+        Of rows and columns.
+    activation : str
+        A name in `ACTIVATIONS`.
+    """
+
+    kind: str
+    out: Buffer
+    first: Buffer
+    second: Buffer | None = None
+    tensors: Mapping[str, np.ndarray] = field(default_factory=dict)
+    kernel: tuple[int, int] = (1, 1)
+    stride: tuple[int, int] = (1, 1)
+    padding: tuple[int, int] = (0, 0)
+    activation: str = "none"
+
+
+@dataclass(frozen=True)
+class Program:
+    """All steps from the views to the probabilities.
+
+    Attributes
+    ----------
+    inputs : dict of tuple
+        Shape of each view, in the order of their numbers.
+    operations : tuple of Operation
+    sizes : tuple of int
+        Numbers in each buffer.
+    out : Buffer
+        Probabilities.
+    """
+
+    inputs: Mapping[str, tuple[int, ...]]
+    operations: tuple[Operation, ...]
+    sizes: tuple[int, ...]
+    out: Buffer
+
+
+def planned(program: Program) -> tuple[list[int], int]:
+    """Where each buffer lies in one arena, so that none overlaps another that is still needed.
+
+    Returns
+    -------
+    offsets : list of int
+        Of each buffer, in numbers.
+    total : int
+        Length of the arena.
+    """
+    spans = {number: [len(program.operations), -1] for number in range(len(program.sizes))}
+    for step, operation in enumerate(program.operations):
+        for buffer in (operation.out, operation.first, operation.second):
+            if buffer is not None and buffer.number >= 0:
+                span = spans[buffer.number]
+                spans[buffer.number] = [min(span[0], step), max(span[1], step)]
+    spans[program.out.number][1] = len(program.operations)
+    offsets, placed = [0] * len(program.sizes), list[int]()
+    for number in sorted(spans, key=lambda each: -program.sizes[each]):
+        begin, end = spans[number]
+        taken = sorted(
+            (offsets[other], offsets[other] + program.sizes[other])
+            for other in placed
+            if spans[other][0] <= end and begin <= spans[other][1]
+        )
+        offsets[number] = _first_gap(taken, program.sizes[number])
+        placed.append(number)
+    total = max(offset + size for offset, size in zip(offsets, program.sizes, strict=True))
+    return offsets, total
+
+
+def _first_gap(taken: list[tuple[int, int]], size: int) -> int:
+    """The lowest place between what is taken, sorted."""
+    place = 0
+    for start, stop in taken:
+        if start - place >= size:
+            return place
+        place = max(place, stop)
+    return place

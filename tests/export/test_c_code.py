@@ -1,0 +1,195 @@
+"""C code: strict, equal to PyTorch, and safe against damaged models."""
+
+import ctypes
+import re
+import struct
+import subprocess
+import zlib
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_allclose
+
+from emboscope.errors import DataError, EmboscopeError, SettingsError
+from emboscope.export.c_code import export_c
+from emboscope.export.manifest import read_manifest
+from emboscope.export.runtime import STRICT, Runtime, compiled, compiler, runtime_source
+from emboscope.learning.estimator import SignalClassifier
+from packed_networks import EXPORTED, METHODS, NARROW, packed, trained, used, views
+
+pytestmark = pytest.mark.skipif(compiler() is None, reason="no C compiler")
+
+FUZZ = """
+#include <stdio.h>
+#include <stdlib.h>
+int main(int argc, char **argv) {
+  int counts[6] = {0};
+  for (int k = 1; k < argc; k++) {
+    FILE *file = fopen(argv[k], "rb");
+    fseek(file, 0, SEEK_END);
+    long size = ftell(file);
+    rewind(file);
+    uint8_t *model = malloc(size ? (size_t)size : 1);
+    if (fread(model, 1, (size_t)size, file) != (size_t)size) return 9;
+    fclose(file);
+    int found = emb_check(model, (uint32_t)size);
+    counts[found]++;
+    if (found == EMB_OK) {
+      uint32_t n = u32_at(model + 20), most = 1;
+      const float *inputs[16];
+      for (uint32_t i = 0; i < n; i++)
+        if (u32_at(model + HEADER + INPUT * i + 4) > most)
+          most = u32_at(model + HEADER + INPUT * i + 4);
+      if (n <= 16 && most < 1000000) {
+        float *view = calloc(most, 4), *out = calloc(u32_at(model + 40), 4);
+        float *arena = calloc(u32_at(model + 32) + 1, 4);
+        for (uint32_t i = 0; i < n; i++) inputs[i] = view;
+        emb_run(model, arena, inputs, out);
+        free(view), free(out), free(arena);
+      }
+    }
+    free(model);
+  }
+  for (int k = 0; k < 6; k++) printf("%d ", counts[k]);
+  return 0;
+}
+"""
+
+
+def arrays(n=4):
+    return {name: view.numpy() for name, view in views(n).items()}
+
+
+def classifier_of(network, model):
+    """A fitted classifier around a network."""
+    classifier = SignalClassifier(model, network=NARROW)
+    classifier.classes_, classifier.shapes_ = np.arange(3), used(network)
+    classifier.network_ = network
+    return classifier
+
+
+@pytest.mark.parametrize("model", EXPORTED)
+def test_c_equals_pytorch(model):
+    network = trained(model)
+    with torch.no_grad():
+        expected = network(views(64)).softmax(1).numpy()
+    assert_allclose(Runtime(packed(network)).predict_proba(arrays(64)), expected, atol=5e-6)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("model", ["hybrid_late", "cnn2d", "resnet2d"])
+def test_quantized_c_equals_pytorch(model, method):
+    network = trained(model, method)
+    with torch.no_grad():
+        expected = network(views(32)).softmax(1).numpy()
+    assert_allclose(Runtime(packed(network)).predict_proba(arrays(32)), expected, atol=5e-6)
+
+
+def test_channels_and_layers_without_a_weight_are_computed():
+    network = trained("cnn2d", "ttq")
+    with torch.no_grad():
+        network.branch.encoder.blocks[1][0].weight[1:3] = 0
+        network.branch.encoder.blocks[2][0].weight.zero_()
+        expected = network(views()).softmax(1).numpy()
+    assert_allclose(Runtime(packed(network)).predict_proba(arrays()), expected, atol=5e-6)
+
+
+def test_the_export_is_one_function_with_its_proof(tmp_path):
+    network = trained("hybrid_late", "pttq")
+    manifest = export_c(classifier_of(network, "hybrid_late"), tmp_path, arrays(300),
+                        ["artifact", 'gas"eous', "solid"], prefix="hits")  # fmt: skip
+    assert read_manifest(tmp_path) == manifest
+    check = (tmp_path / "check.json").read_text()
+    assert '"inputs": "real"' in check
+    assert '"compiled": true' in check
+    header = (tmp_path / "model.h").read_text()
+    assert "BSD-3-Clause" in header
+    assert "Research use only" in header
+    assert manifest.source_weights_sha256 in header
+    assert "int hits_predict(const float *waveform, const float *spectrogram, " in header
+    library = tmp_path / "model.so"
+    subprocess.run([compiler(), *STRICT, "-O2", "-shared", "-fPIC", tmp_path / "model.c", "-o",
+                    library, "-lm"], check=True)  # fmt: skip
+    code, found = ctypes.CDLL(str(library)), np.zeros(3, np.float32)
+    assert code.hits_check() == 0
+    names = (ctypes.c_char_p * 3).in_dll(code, "hits_classes")
+    assert [name.decode() for name in names] == ["artifact", "gas_eous", "solid"]
+    given = arrays(1)
+    pointers = [given[name].ctypes.data_as(ctypes.c_void_p) for name in used(network)]
+    assert code.hits_predict(*pointers, found.ctypes.data_as(ctypes.c_void_p)) == 0
+    with torch.no_grad():
+        assert_allclose(found, network(views(1)).softmax(1).numpy()[0], atol=5e-6)
+
+
+def test_nothing_is_written_when_the_numbers_differ(tmp_path):
+    classifier = classifier_of(trained("mlp"), "mlp")
+    with pytest.raises(EmboscopeError, match="differs by .* expected at most -1"):
+        export_c(classifier, tmp_path / "out", arrays(), tolerance=-1)
+    assert not (tmp_path / "out").exists()
+    with pytest.raises(SettingsError, match="prefix '2d': no name in C"):
+        export_c(classifier, tmp_path, prefix="2d")
+
+
+def with_crc(content):
+    return content[:16] + struct.pack("<I", zlib.crc32(content[64:])) + content[20:]
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        (lambda c: c[:40], "no packed model"),
+        (lambda c: b"X" + c[1:], "no packed model"),
+        (lambda c: c[:8] + b"\x07" + c[9:], "another format version"),
+        (lambda c: c[:-16], "cut off"),
+        (lambda c: c[:300] + bytes([c[300] ^ 255]) + c[301:], "its checksum differs"),
+        (lambda c: with_crc(c[:64] + b"\xff" * 200 + c[264:]), "malformed"),
+        (lambda c: with_crc(c[:24] + b"\xff\xff\xff\x0f" + c[28:]), "malformed"),
+    ],
+)
+def test_damaged_models_are_refused(change, text):
+    with pytest.raises(DataError, match=text):
+        Runtime(change(packed(trained("mlp"))))
+
+
+def test_a_missing_or_wrong_view_is_told():
+    runtime = Runtime(packed(trained("mlp")))
+    with pytest.raises(DataError, match=re.escape("view 'measures': missing; expected (n, 12)")):
+        runtime.predict_proba({})
+    with pytest.raises(DataError, match=re.escape("view 'measures': (2, 13); expected (n, 12)")):
+        runtime.predict_proba({"measures": np.zeros((2, 13))})
+
+
+def test_code_that_the_compiler_refuses_is_told():
+    with pytest.raises(EmboscopeError, match="expected no error"):
+        compiled("int broken(void) { return }")
+
+
+def mutated(rng, n):
+    """Whole models with changed bytes, and their checksum put right, so that all is looked at."""
+    forms = {method: packed(trained("hybrid_late", method)) for method in (None, *METHODS)}
+    for number in range(n):
+        content = bytearray(forms[list(forms)[number % len(forms)]])
+        tables = len(content) if number % 4 == 0 else 5000  # mostly header, steps and tensors
+        for place in rng.integers(20, min(tables, len(content)), rng.integers(1, 6)):
+            content[place] = int(rng.choice([0, 1, 127, 128, 255, rng.integers(256)]))
+        yield with_crc(bytes(content))
+
+
+@pytest.mark.parametrize("n", [150, pytest.param(1000, marks=pytest.mark.slow)])
+def test_mutated_models_are_refused_or_run_without_a_finding(n, rng, tmp_path):
+    (tmp_path / "fuzz.c").write_text(runtime_source() + FUZZ)
+    program = tmp_path / "fuzz"
+    subprocess.run([compiler(), "-std=c99", "-g", "-O1", "-fsanitize=address,undefined",
+                    "-fno-sanitize-recover=all", tmp_path / "fuzz.c", "-o", program, "-lm"],
+                   check=True)  # fmt: skip
+    paths = []
+    for number, content in enumerate(mutated(rng, n)):
+        paths.append(tmp_path / f"{number}.emb")
+        paths[-1].write_bytes(content)
+    done = subprocess.run([program, *paths], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    counts = list(map(int, done.stdout.split()))
+    assert sum(counts) == n
+    assert counts[5] > 0.2 * n  # the rest has changes of weights alone
+    assert counts[0] > 0

@@ -1,0 +1,95 @@
+"""Packed models: equal to PyTorch, written and read back, refused when damaged."""
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_allclose
+
+from emboscope.errors import DataError, SettingsError
+from emboscope.export.interpreter import run_packed
+from emboscope.export.packed import load_packed, read_packed
+from emboscope.export.program import Buffer, Operation, Program, planned
+from emboscope.export.translation import program_of
+from emboscope.learning.architecture import NetworkSettings
+from packed_networks import EXPORTED, METHODS, SHAPES, packed, trained, used, views
+
+
+@pytest.mark.parametrize("model", EXPORTED)
+def test_a_packed_model_equals_pytorch(model):
+    network = trained(model)
+    with torch.no_grad():
+        expected = network(views()).softmax(1).numpy()
+    found = run_packed(read_packed(packed(network)), {n: v.numpy() for n, v in views().items()})
+    assert_allclose(found, expected, atol=2e-6)
+    assert np.ptp(expected, axis=0).max() > 1e-3  # the inputs matter
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_quantized_models_equal_pytorch_and_are_smaller(method):
+    network, full = trained("hybrid_late", method), trained("hybrid_late")
+    with torch.no_grad():
+        expected = network(views()).softmax(1).numpy()
+    content = packed(network)
+    found = run_packed(read_packed(content), {n: v.numpy() for n, v in views().items()})
+    assert_allclose(found, expected, atol=2e-6)
+    assert len(content) < 0.75 * len(packed(full))
+
+
+def test_buffers_that_are_needed_at_one_time_do_not_overlap(rng):
+    for _ in range(50):
+        program, last = random_program(rng, 12)
+        offsets, total = planned(program)
+        places = [range(at, at + n) for at, n in zip(offsets, program.sizes, strict=True)]
+        for early, late in itertools.combinations(range(12), 2):
+            if last[early] >= late:  # it is read at or after the step that writes the later one
+                assert not set(places[early]) & set(places[late])
+        assert total <= sum(program.sizes)
+
+
+def random_program(rng, n_steps):
+    """Sums of earlier buffers, and the last step that reads each."""
+    steps, last = [], list(range(n_steps))
+    for step in range(n_steps):
+        read = [int(n) for n in rng.integers(-1, step, 2)] if step else [-1, -1]
+        for number in read:
+            if number >= 0:
+                last[number] = step
+        first, second = (Buffer(number, (1, 1, 1)) for number in read)
+        out = Buffer(step, (1, 1, int(rng.integers(1, 30))))
+        steps.append(Operation("add", out, first, second))
+    last[-1] = n_steps
+    return Program({}, tuple(steps), tuple(step.out.size for step in steps), steps[-1].out), last
+
+
+def test_the_arena_is_reused():
+    program = program_of(trained("cnn2d"), {"spectrogram": SHAPES["spectrogram"]})
+    _, total = planned(program)
+    assert total < 0.6 * sum(program.sizes)
+
+
+@pytest.mark.parametrize("model", ["cnn1d_transformer", "vit", "lstm", "hybrid_gated"])
+def test_what_has_no_form_in_c_is_refused(model):
+    network = trained(model, settings=NetworkSettings())
+    with pytest.raises(SettingsError, match="has no form in C; expected compact encoders"):
+        program_of(network, used(network))
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        (lambda c: b"", "no packed model"),
+        (lambda c: b"EMBOSCOQ" + c[8:], "no packed model"),
+        (lambda c: c[:8] + b"\x02" + c[9:], "format version 2; expected 1"),
+        (lambda c: c[:-16], "bytes; expected"),
+        (lambda c: c[:500] + bytes([c[500] ^ 1]) + c[501:], "its checksum differs"),
+    ],
+)
+def test_damaged_files_are_refused(change, text, tmp_path):
+    content = packed(trained("mlp"))
+    (tmp_path / "model.emb").write_bytes(change(content))
+    with pytest.raises(DataError, match=text):
+        load_packed(tmp_path / "model.emb")
+    with pytest.raises(DataError, match="not readable"):
+        load_packed(tmp_path / "other.emb")
