@@ -152,6 +152,30 @@ def test_damaged_models_are_refused(change, text):
         Runtime(change(packed(trained("mlp"))))
 
 
+@pytest.mark.parametrize("method", [None, "pttq", "magnitude"])
+@pytest.mark.parametrize("sparsity", [0.3, 0.99])
+def test_the_slow_way_of_a_device_and_the_fast_one_agree(method, sparsity, tmp_path):
+    network = trained("cnn2d", method, settings=NARROW.model_copy(update={"n_filters": 16}))
+    with torch.no_grad():
+        if method == "pttq":
+            weight = network.branch.encoder.blocks[1][0].weight
+            weight *= torch.rand(weight.shape) > sparsity
+        expected = network(views(8)).softmax(1).numpy()
+    content = packed(network)
+    fast = Runtime(content)
+    assert fast._arena.size > fast.model.n_arena
+    export_c(classifier_of(network, "cnn2d"), tmp_path, arrays())
+    library = tmp_path / "model.so"
+    subprocess.run([compiler(), *STRICT, "-O2", "-shared", "-fPIC", tmp_path / "model.c", "-o",
+                    library, "-lm"], check=True)  # fmt: skip
+    code, found = ctypes.CDLL(str(library)), np.zeros((8, 3), np.float32)
+    for row, image in zip(found, arrays(8)["spectrogram"], strict=True):
+        code.emboscope_predict(image.ctypes.data_as(ctypes.c_void_p),
+                               row.ctypes.data_as(ctypes.c_void_p))  # fmt: skip
+    assert_allclose(found, expected, atol=5e-6)
+    assert_allclose(fast.predict_proba(arrays(8)), expected, atol=5e-6)
+
+
 def test_a_missing_or_wrong_view_is_told():
     runtime = Runtime(packed(trained("mlp")))
     with pytest.raises(DataError, match=re.escape("view 'measures': missing; expected (n, 12)")):

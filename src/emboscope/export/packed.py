@@ -72,7 +72,7 @@ class PackedModel:
         return {name: tuple(shape) for name, shape in found.items()}
 
 
-def packed_bytes(program: Program, classes: Sequence[str], source: str) -> bytes:
+def packed_bytes(program: Program, classes: Sequence[str], source: str, fast: bool = True) -> bytes:
     """A program as the bytes of an `.emb` file, each weight in the smallest form that is exact.
 
     Parameters
@@ -86,7 +86,7 @@ def packed_bytes(program: Program, classes: Sequence[str], source: str) -> bytes
     tensors: list[Packed] = []
     rows: list[int] = []
     steps = [_step(each, offsets, tensors, rows) for each in program.operations]
-    scratch = max((np.prod(each.out.shape[1:]) for each in program.operations), default=0)
+    scratch = max(int(np.prod(each.out.shape[1:])) for each in program.operations)
     notes = json.dumps({
         "classes": list(classes),
         "inputs": {name: list(shape) for name, shape in program.inputs.items()},
@@ -112,7 +112,7 @@ def packed_bytes(program: Program, classes: Sequence[str], source: str) -> bytes
     body = b"".join([*parts, _padded(notes)])
     header = _HEADER.pack(
         MAGIC, FORMAT_VERSION, _HEADER.size + len(body), zlib.crc32(body), len(program.inputs),
-        len(steps), len(tensors), n_used + int(scratch), int(scratch), program.out.size,
+        len(steps), len(tensors), n_used + scratch, scratch, program.out.size,
         offsets[program.out.number], notes_at, len(notes), 0, 0,
     )  # fmt: skip
     return header + body

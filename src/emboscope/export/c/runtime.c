@@ -208,38 +208,222 @@ static void add_tap(const struct step *s, const float *plane, float *sums, int32
   }
 }
 
-static void convolution(const uint8_t *model, const struct step *s, const float *in, float *out,
-                        float *minus) {
-  struct tensor weight = tensor_at(model, s->weight), scale = tensor_at(model, s->scale),
-                shift = tensor_at(model, s->shift);
-  struct reader r = reader_of(&weight);
+/* All weights of one output of a linear layer. */
+static void dot(const struct step *s, struct reader *r, const float *in, float *out, float left,
+                float right, int32_t channel, float a, float b) {
+  uint32_t row = (uint32_t)s->c, start = (uint32_t)channel * row, index;
+  float plus = 0.0f, minus = 0.0f, value;
+  int ternary = is_ternary(r->tensor);
+  while (next_value(r, start + row, &index, &value)) {
+    if (!ternary)
+      plus += value * in[index - start];
+    else if (value > 0.0f)
+      plus += in[index - start];
+    else
+      minus += in[index - start];
+  }
+  if (ternary) plus = right * plus - left * minus;
+  out[channel] = activated(a * plus + b, s->activation);
+}
+
+static void slow_channel(const struct step *s, struct reader *r, const float *in, float *plus,
+                         float *minus, float left, float right, int32_t channel, float a,
+                         float b) {
   uint32_t kernel = (uint32_t)(s->kh * s->kw), row = (uint32_t)s->c * kernel;
-  int32_t n = s->oh * s->ow, ternary = is_ternary(&weight);
-  for (int32_t channel = 0; channel < s->oc; channel++) {
-    float *plus = out + channel * n, value;
-    uint32_t index, start = (uint32_t)channel * row;
-    memset(plus, 0, sizeof(float) * (size_t)n);
-    if (ternary) memset(minus, 0, sizeof(float) * (size_t)n);
-    while (next_value(&r, start + row, &index, &value)) {
-      uint32_t tap = (index - start) % kernel;
-      const float *plane = in + (index - start) / kernel * (uint32_t)(s->h * s->w);
-      int32_t ky = (int32_t)tap / s->kw, kx = (int32_t)tap % s->kw;
-      if (ternary)
-        add_tap(s, plane, value > 0.0f ? plus : minus, ky, kx, 1.0f);
-      else
-        add_tap(s, plane, plus, ky, kx, value);
-    }
-    float a = f32_at(scale.data + 4 * channel), b = f32_at(shift.data + 4 * channel);
-    float up = ternary ? a * weight.right : a, down = a * weight.left;
-    for (int32_t k = 0; k < n; k++) {
-      float sum = up * plus[k] + b;
-      if (ternary) sum -= down * minus[k];
-      plus[k] = activated(sum, s->activation);
-    }
+  uint32_t index, start = (uint32_t)channel * row;
+  int32_t n = s->oh * s->ow, ternary = is_ternary(r->tensor);
+  float value;
+  memset(plus, 0, sizeof(float) * (size_t)n);
+  if (ternary) memset(minus, 0, sizeof(float) * (size_t)n);
+  while (next_value(r, start + row, &index, &value)) {
+    uint32_t tap = (index - start) % kernel;
+    const float *plane = in + (index - start) / kernel * (uint32_t)(s->h * s->w);
+    int32_t ky = (int32_t)tap / s->kw, kx = (int32_t)tap % s->kw;
+    if (ternary)
+      add_tap(s, plane, value > 0.0f ? plus : minus, ky, kx, 1.0f);
+    else
+      add_tap(s, plane, plus, ky, kx, value);
+  }
+  for (int32_t k = 0; k < n; k++) {
+    float sum = ternary ? right * plus[k] - left * minus[k] : plus[k];
+    plus[k] = activated(a * sum + b, s->activation);
   }
 }
 
+/* Where a processor has vectors, planes with a border of zeros are added as one long row: each
+ * weight is one place in them. TILE sums stay in registers while all weights pass. */
+#if defined(__GNUC__) && (defined(__SSE2__) || defined(__ARM_NEON))
+#define TILE 64
+typedef float lanes __attribute__((vector_size(64)));
+enum { LANES = 16 };
+
+#define LOAD(to, from) memcpy(&(to), from, sizeof(to))
+
+static void add_tile(const float *in, const float *places, const float *values, int32_t count,
+                     float *sums) {
+  lanes a = {0}, b = {0}, c = {0}, d = {0}, x;
+  for (int32_t k = 0; k < count; k++) {
+    int32_t place;
+    memcpy(&place, places + k, 4);
+    const float *from = in + place, value = values[k];
+    LOAD(x, from), a += value * x;
+    LOAD(x, from + LANES), b += value * x;
+    LOAD(x, from + 2 * LANES), c += value * x;
+    LOAD(x, from + 3 * LANES), d += value * x;
+  }
+  memcpy(sums, &a, sizeof a), memcpy(sums + LANES, &b, sizeof b);
+  memcpy(sums + 2 * LANES, &c, sizeof c), memcpy(sums + 3 * LANES, &d, sizeof d);
+}
+
+static void add_half_tile(const float *in, const float *places, const float *values,
+                          int32_t count, float *sums) {
+  lanes a = {0}, b = {0}, x;
+  for (int32_t k = 0; k < count; k++) {
+    int32_t place;
+    memcpy(&place, places + k, 4);
+    const float *from = in + place, value = values[k];
+    LOAD(x, from), a += value * x;
+    LOAD(x, from + LANES), b += value * x;
+  }
+  memcpy(sums, &a, sizeof a), memcpy(sums + LANES, &b, sizeof b);
+}
+#else
+#define TILE 0
+#endif
+
+/* Floats of scratch that the fast way needs; 0 where it cannot be taken. A device with less takes
+ * the slow one. */
+#if TILE
+static uint64_t fast_floats(const struct step *s) {
+  if (s->sh != 1 || s->sw != 1 || s->oh * s->ow < 8) return 0;
+  uint64_t row = (uint64_t)s->w + 2 * (uint64_t)s->pw, rows = (uint64_t)s->h + 2 * (uint64_t)s->ph;
+  uint64_t taps = (uint64_t)s->c * (uint64_t)s->kh * (uint64_t)s->kw;
+  return (uint64_t)s->c * row * rows + (uint64_t)s->oh * row + 2 * 64 + 3 * taps + 3;
+}
+
+/* Places and values of the non-zeros of one output channel; how many. */
+static int32_t collected(struct reader *r, uint32_t start, uint32_t limit, const float *offsets,
+                         float left, float right, float *places, float *values) {
+  const struct tensor *t = r->tensor;
+  const float levels[2] = {right, -left};
+  int32_t count = 0, ternary = is_ternary(t);
+  uint32_t index;
+  float value;
+  if (t->form == GAPS) {
+    uint32_t next = r->next, byte = r->byte, code;
+    while (byte < t->n_bytes) {
+      code = t->data[byte];
+      uint32_t place = next + (code & 127u);
+      if (place >= limit) break;
+      byte++;
+      next = place + (code != SKIP);
+      memcpy(places + count, offsets + (place < start ? 0 : place - start), 4);
+      values[count] = levels[code >> 7];
+      count += code != SKIP;
+    }
+    r->next = next, r->byte = byte;
+    return count;
+  }
+  if (t->form == BITMAP) {
+    const uint8_t *signs = t->data + map_bytes(t->n_values);
+    for (index = start; index < limit;) {
+      uint32_t bits = (uint32_t)t->data[index >> 3] >> (index & 7), step = 8 - (index & 7);
+      if (limit - index < 8) bits &= (1u << (limit - index)) - 1;
+      for (; bits != 0; bits &= bits - 1, r->kept++) {
+        uint32_t at = index + (uint32_t)__builtin_ctz(bits);
+        memcpy(places + count, offsets + (at - start), 4);
+        values[count++] = levels[!(signs[r->kept >> 3] >> (r->kept & 7) & 1)];
+      }
+      index += step;
+    }
+    return count;
+  }
+  while (next_value(r, limit, &index, &value)) {
+    memcpy(places + count, offsets + (index - start), 4);
+    values[count++] = ternary ? levels[value < 0.0f] : value;
+  }
+  return count;
+}
+
+static void fast(const struct step *s, struct reader *r, const float *in, float *out, float *scratch,
+                 float left, float right, const uint8_t *scale, const uint8_t *shift) {
+  int32_t row = s->w + 2 * s->pw, rows = s->h + 2 * s->ph, plane = row * rows;
+  int32_t taps = s->c * s->kh * s->kw, length = (s->oh - 1) * row + s->ow;
+  float *padded = scratch, *sums = padded + s->c * plane + 64, *values = sums + s->oh * row + 64;
+  float *offsets = values + taps + 1, *places = offsets + taps;
+  float leak = s->activation == NONE ? 1.0f : s->activation == RELU ? 0.0f : 0.01f;
+  memset(padded, 0, sizeof(float) * (size_t)(s->c * plane + 64));
+  for (int32_t c = 0; c < s->c; c++)
+    for (int32_t y = 0; y < s->h; y++)
+      memcpy(padded + c * plane + (y + s->ph) * row + s->pw, in + (c * s->h + y) * s->w,
+             sizeof(float) * (size_t)s->w);
+  for (int32_t c = 0, k = 0; c < s->c; c++)
+    for (int32_t y = 0; y < s->kh; y++)
+      for (int32_t x = 0; x < s->kw; x++) {
+        int32_t place = c * plane + y * row + x;
+        memcpy(offsets + k++, &place, 4); /* whole numbers lie in the arena as bytes */
+      }
+  for (int32_t channel = 0; channel < s->oc; channel++) {
+    uint32_t start = (uint32_t)(channel * taps);
+    float a = f32_at(scale + 4 * channel), b = f32_at(shift + 4 * channel);
+    int32_t count = collected(r, start, start + (uint32_t)taps, offsets, left, right, places,
+                              values);
+    for (int32_t at = 0; at < length; at += TILE)
+      if (length - at <= TILE / 2)
+        add_half_tile(padded + at, places, values, count, sums + at);
+      else
+        add_tile(padded + at, places, values, count, sums + at);
+    for (int32_t y = 0; y < s->oh; y++, out += s->ow)
+      for (int32_t x = 0; x < s->ow; x++) {
+        float sum = a * sums[y * row + x] + b;
+        out[x] = sum > 0.0f ? sum : leak * sum;
+      }
+  }
+}
+#endif
+
+static void convolution(const uint8_t *model, const struct step *s, const float *in, float *out,
+                        float *scratch) {
+  struct tensor weight = tensor_at(model, s->weight), scale = tensor_at(model, s->scale),
+                shift = tensor_at(model, s->shift);
+  struct reader r = reader_of(&weight);
+  int32_t n = s->oh * s->ow;
+#if TILE
+  uint64_t needed = fast_floats(s);
+  if (needed > 0 && needed <= u32_at(model + 36)) {
+    fast(s, &r, in, out, scratch, weight.left, weight.right, scale.data, shift.data);
+    return;
+  }
+#endif
+  for (int32_t channel = 0; channel < s->oc; channel++) {
+    float a = f32_at(scale.data + 4 * channel), b = f32_at(shift.data + 4 * channel);
+    if (n == 1 && s->kh * s->kw == 1 && s->h * s->w == 1)
+      dot(s, &r, in, out, weight.left, weight.right, channel, a, b);
+    else
+      slow_channel(s, &r, in, out + channel * n, scratch, weight.left, weight.right, channel, a,
+                   b);
+  }
+}
+
+/* The usual case: the largest of two by two. */
+static void halve(const struct step *s, const float *in, float *out) {
+  for (int32_t c = 0; c < s->c; c++, in += s->h * s->w)
+    for (int32_t y = 0; y < s->oh; y++, out += s->ow) {
+      const float *top = in + 2 * y * s->w, *bottom = top + s->w;
+      for (int32_t x = 0; x < s->ow; x++) {
+        float a = top[2 * x] > top[2 * x + 1] ? top[2 * x] : top[2 * x + 1];
+        float b = bottom[2 * x] > bottom[2 * x + 1] ? bottom[2 * x] : bottom[2 * x + 1];
+        out[x] = a > b ? a : b;
+      }
+    }
+}
+
 static void pool(const struct step *s, const float *in, float *out) {
+  if (s->kind == MAX_POOL && s->kh == 2 && s->kw == 2 && s->sh == 2 && s->sw == 2 &&
+      2 * s->oh <= s->h && 2 * s->ow <= s->w) {
+    halve(s, in, out);
+    return;
+  }
   for (int32_t c = 0; c < s->c; c++, in += s->h * s->w)
     for (int32_t y = 0; y < s->oh; y++)
       for (int32_t x = 0; x < s->ow; x++) {
