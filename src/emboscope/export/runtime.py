@@ -10,8 +10,6 @@ import tempfile
 from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import numpy as np
 from platformdirs import user_cache_path
@@ -117,19 +115,9 @@ class Runtime:
         self.model = read_packed(content)
         scratch = self._library.emboscope_scratch(self._bytes)
         n_arena = self.model.n_arena - self.model.n_scratch + scratch
-        struct.pack_into("<2I", memoryview(self._content), _ARENA_AT, n_arena, scratch)
+        sizes = struct.pack("<2I", n_arena, scratch)
+        self._content[_ARENA_AT : _ARENA_AT + 8] = np.frombuffer(sizes, np.uint8)
         self._arena = np.zeros(n_arena, np.float32)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Nothing to close."""
 
     @property
     def _bytes(self) -> ctypes.c_void_p:
