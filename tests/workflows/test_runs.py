@@ -101,6 +101,22 @@ def test_compressed_run_is_a_run_and_exports_to_onnx(data, trained, tmp_path):
     assert (tmp_path / "x" / "manifest.json").is_file()
 
 
+def test_a_further_view_is_made_in_training_and_evaluation(data, tmp_path):
+    out, members = tmp_path / "run", 'members=["cnn1d_compact", "mlp"]'
+    changes = ["--set", "views.found.kind=measures", "--set", members.replace("mlp", "mlp:found")]
+    done = run("train", data, *OPTIONS[2:], "--model", "hybrid_late", *changes, "--out", out)
+    assert done.exit_code == 0, done.output
+    shown = run("evaluate", out, "--on", data, "-q")
+    assert shown.exit_code == 0, shown.output
+    assert (out / "figures" / "saliency.png").is_file()
+    missing = run("train", data, *OPTIONS[2:], "--out", tmp_path / "r", "--set", members)
+    assert missing.exit_code == 3
+    assert "expected the view 'measures'" in missing.stderr
+    wrong = run("train", data, *OPTIONS, "--out", tmp_path / "w", "--set", "views.a.kind=measure")
+    assert wrong.exit_code == 2
+    assert "views.a" in wrong.stderr
+
+
 def test_compressed_run_exports_to_c(data, trained, tmp_path):
     options = ["--method", "pttq", "--set", "t_max=1.2", "--set", "training.epochs=1", "-q"]
     small = run("compress", trained, "--on", data, "--out", tmp_path / "small", *options)

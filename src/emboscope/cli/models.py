@@ -66,7 +66,7 @@ def train(
 
     Example: emboscope train esr --split recording --folds 10 --out run-g
     """
-    from emboscope.workflows.study import in_profile, load, run_settings, set_threads
+    from emboscope.workflows.study import load, run_settings, run_views, set_threads
     from emboscope.workflows.study import train as run
 
     set_threads(threads)
@@ -85,7 +85,7 @@ def train(
         },
         source,
     )
-    result = run(in_profile(source, effective.profile), out, effective, force, progress)
+    result = run(run_views(source, effective), out, effective, force, progress)
     if as_json:
         print_json(asdict(result))
         return

@@ -45,7 +45,7 @@ def saliency(
     """
     tensors = classifier.tensors(views)
     network = classifier.network_.eval()
-    spread = {name: float(view.std()) for name, view in tensors.items()}
+    spread = {name: _spread(view) for name, view in tensors.items()}
     generator = torch.Generator().manual_seed(seed)
     found = {name: np.zeros(view.shape, np.float32) for name, view in tensors.items()}
     n_samples = len(next(iter(tensors.values())))
@@ -63,8 +63,13 @@ def saliency(
             total = log_p.gather(1, predicted[:, None]).sum()
             gradients = torch.autograd.grad(total, list(noisy.values()))
             for name, gradient in zip(noisy, gradients, strict=True):
-                found[name][rows.numpy()] += spread[name] * gradient.abs().numpy() / n_draws
+                found[name][rows.numpy()] += (spread[name] * gradient.abs() / n_draws).numpy()
     return found
+
+
+def _spread(view: torch.Tensor) -> torch.Tensor:
+    """Standard deviation of a view; of features by hand that of each, whose units differ."""
+    return view.std(dim=0, correction=0) if view.ndim == 2 else view.std()
 
 
 def nearest_known(known: np.ndarray, asked: np.ndarray, k: int = 3) -> np.ndarray:

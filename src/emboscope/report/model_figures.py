@@ -140,6 +140,13 @@ def _draw(axes: Axes, shown: Shown, name: str) -> None:
     view, saliency = shown.views[name], shown.saliency.get(name)
     axes.set(yticks=[], xticks=[])
     axes.set_ylabel(name, fontsize=8)
+    if view.ndim == 1:  # features by hand, each in a unit of its own
+        sizes = np.sign(view) * np.log1p(np.abs(view))
+        axes.bar(np.arange(view.size), sizes, color="0.6", width=0.8)
+        if saliency is not None:
+            strength = _relative(saliency) * np.abs(sizes).max()
+            axes.bar(np.arange(view.size), strength, color="#D55E00", alpha=0.6, width=0.4)
+        return
     if view.ndim == 2:
         for index, channel in enumerate(view):
             axes.plot(channel, color="black", lw=0.6, ls=DASHES[index % len(DASHES)], alpha=0.8)

@@ -21,7 +21,7 @@ from emboscope.workflows.evaluate import evaluate
 from emboscope.workflows.files import prepare_folder, read_json, write_json
 from emboscope.workflows.fold_models import check_network
 from emboscope.workflows.hits_source import hits_from
-from emboscope.workflows.profiled_data import in_profile
+from emboscope.workflows.profiled_data import in_profile, with_views
 from emboscope.workflows.train import (
     RunSettings,
     data_hash,
@@ -32,8 +32,8 @@ from emboscope.workflows.train import (
 )
 
 __all__ = [
-    "compress_run", "compress_settings", "evaluate", "export_fold", "in_profile", "load",
-    "run_data", "run_settings", "set_threads", "train",
+    "compress_run", "compress_settings", "evaluate", "export_fold", "load",
+    "run_data", "run_settings", "run_views", "set_threads", "train",
 ]  # fmt: skip
 
 _FILES = {"onnx": "model.onnx", "c": "model.c"}  # of a target
@@ -61,7 +61,12 @@ def run_data(run: Path, on: str | None, own: Own, progress: Progress = silent) -
         if (run / "metrics.json").is_file():
             return None
         raise DataError(f"run '{run}': trained on a file. Name it with --on.")
-    return in_profile(load(name, *own, progress), settings.profile)
+    return run_views(load(name, *own, progress), settings)
+
+
+def run_views(data: Dataset, settings: RunSettings) -> Dataset:
+    """The data as a run reads it: in its profile, with the further views that it names."""
+    return with_views(in_profile(data, settings.profile), settings.views)
 
 
 def run_settings(
@@ -78,7 +83,8 @@ def run_settings(
     ----------
     path : Path, optional
     changes : tuple of str
-        key=value of the training or the network, with a dot for a group within.
+        key=value of the training or the network, with a dot for a group within; of further views
+        `views.NAME.kind=KIND`, an entry of `REPRESENTATIONS`.
     options : dict
         Of `RunSettings`; they go before the file, unless they are None. `profile` chooses the
         published settings of `model`.
@@ -95,11 +101,13 @@ def run_settings(
     values = {"model": RunSettings().model, "split": data.group_kind, **values}
     training, network = _published(values, data.name)
     groups: dict[str, object] = {
+        "views": _group(values, "views"),
         "training": merged(training, _group(values, "training")),
         "network": merged(network, _group(values, "network")),
     }
     groups = with_changes(groups, [_in_group(each) for each in changes], "epochs=30")
     parts = {
+        "views": _group(groups, "views"),
         "training": TrainSettings.parse(_group(groups, "training"), "training"),
         "network": NetworkSettings.parse(_group(groups, "network"), "network"),
     }
@@ -119,6 +127,8 @@ def _published(values: dict[str, object], data: str) -> tuple[dict[str, object],
 def _in_group(change: str) -> str:
     """A change with the group that its setting belongs to."""
     name = change.partition("=")[0].partition(".")[0]
+    if name == "views":
+        return change
     return f"{'network' if name in NetworkSettings.model_fields else 'training'}.{change}"
 
 
