@@ -18,7 +18,7 @@ from emboscope.errors import DataError, EmboscopeError
 from emboscope.export.packed import read_packed
 
 STRICT = ("-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic")
-_SHARED = """
+SHARED = """
 int emboscope_check(const uint8_t *model, uint32_t size) { return emb_check(model, size); }
 void emboscope_run(const uint8_t *model, float *arena, const float *const *inputs, float *out) {
   emb_run(model, arena, inputs, out);
@@ -105,7 +105,7 @@ class Runtime:
     """
 
     def __init__(self, content: bytes) -> None:
-        self._library = ctypes.CDLL(str(compiled(runtime_source() + _SHARED, "-march=native")))
+        self._library = ctypes.CDLL(str(compiled(runtime_source() + SHARED, "-march=native")))
         self._content = np.frombuffer(content, np.uint8).copy()
         refusal = self._library.emboscope_check(self._bytes, ctypes.c_uint32(len(content)))
         if refusal:
