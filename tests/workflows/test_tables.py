@@ -86,6 +86,8 @@ def test_every_cell_is_measured_once_and_first_repeats_come_first(toy, study):
     assert len(toy.calls) == 5
     assert (again.n_measured, again.n_stored) == (0, 5)
     assert again.tables == result.tables
+    made = (study.parent / "results/toys/tables.md").read_text()
+    assert "Made by `emboscope run studies/toys.toml`." in made
 
 
 def test_figures_are_mean_sd_interval_and_difference(toy, study):

@@ -113,11 +113,11 @@ def run_study(
     prepare_folder(study.results)
     lacking = []
     for task in wanted:
-        path = _cell_path(study.results, task)
-        if options.force or not path.is_file():
+        stored = _cell_path(study.results, task)
+        if options.force or not stored.is_file():
             lacking.append(task)
         else:
-            read_cell(path)
+            read_cell(stored)
     by_name = {table.name: table for table in chosen}
     failures = []
     progress("measuring cells", 0, len(lacking))
