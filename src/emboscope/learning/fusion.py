@@ -12,7 +12,6 @@ from emboscope.learning.architecture import Branch, Network, Outputs
 from emboscope.learning.combinations import Combination
 
 _N_STEPS = 50  # of L-BFGS, which needs about ten
-_PENALTY = 0.03  # of squared scores: towards equal weights, as the rows come from few patients
 
 
 class LateFusion(Network):
@@ -71,13 +70,16 @@ class LateFusion(Network):
         return _mix(torch.stack(outputs.logits, dim=1), self.scores, outputs.present)
 
     @torch.no_grad()
-    def fit_weights(self, logits: Tensor, y: Tensor) -> None:
+    def fit_weights(self, logits: Tensor, y: Tensor, penalty: float = 1e-3) -> None:
         """Least negative log-likelihood of the mixture on held-out rows.
 
         Parameters
         ----------
         logits : Tensor, shape (n_samples, member, class)
         y : Tensor of int, shape (n_samples,)
+        penalty : float
+            Of the mean squared score: a member that is never wrong keeps a finite weight. More of
+            it draws the weights together, where the rows come from few patients.
         """
         scores = torch.zeros(self.scores.shape, device=logits.device, requires_grad=True)
         optimizer = torch.optim.LBFGS([scores], max_iter=_N_STEPS, line_search_fn="strong_wolfe")
@@ -85,8 +87,8 @@ class LateFusion(Network):
         @torch.enable_grad()
         def closure() -> Tensor:
             optimizer.zero_grad()
-            penalty = _PENALTY * scores.square().mean()
-            loss = functional.nll_loss(_mix(logits, scores, None), y) + penalty
+            loss = functional.nll_loss(_mix(logits, scores, None), y)
+            loss = loss + penalty * scores.square().mean()
             loss.backward()
             return loss
 

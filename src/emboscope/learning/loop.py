@@ -180,14 +180,14 @@ def _fit(
     if best:
         task.network.load_state_dict(best)
     if len(task.validation):
-        _settle(task.network, task.validation)
+        _settle(task.network, task.validation, settings.fusion_penalty)
     return state.history
 
 
-def _settle(network: Network, held_out: Rows) -> None:
+def _settle(network: Network, held_out: Rows, penalty: float) -> None:
     """The weights of a late fusion, then the temperature, from rows that did not train."""
     if isinstance(network, LateFusion):
-        network.fit_weights(read_members(network, held_out.views), held_out.y)
+        network.fit_weights(read_members(network, held_out.views), held_out.y, penalty)
     network.temperature.fill_(1.0)
     decided = read(network, held_out.views, network)
     network.temperature.fill_(fit_temperature(decided.numpy(), held_out.y.numpy()))

@@ -28,6 +28,7 @@ class TrainSettings(Settings):
     augment: tuple[str, ...] = ("flip_sign", "reverse_time")  # names in AUGMENTATIONS
     mixup: NonNegativeFloat = 0.2  # both parameters of the Beta law of the mixture; 0: none
     modality_dropout: float = Field(default=0.0, ge=0, lt=1)  # of each member, in a fusion
+    fusion_penalty: PositiveFloat = 1e-3  # of a late fusion: towards equal weights
     warm_start: NonNegativeInt = 0  # first epochs with the cross-entropy of all rows
     keep: Literal["last", "best"] = "last"  # epoch, by the loss of the validation part
     patience: PositiveInt | None = None  # epochs without a better one, then training ends
