@@ -1,5 +1,8 @@
 """A report as PDF, on A4 pages."""
 
+import warnings
+from types import ModuleType
+
 from emboscope.errors import EmboscopeError
 
 
@@ -16,7 +19,7 @@ def check_pdf() -> None:
         If the extra `pdf`, or the library that it needs, is not installed.
     """
     try:
-        import weasyprint  # noqa: F401
+        _weasyprint()
     except ImportError as error:
         raise PdfError(
             "PDF: weasyprint is not installed; expected the extra pdf. "
@@ -29,6 +32,14 @@ def check_pdf() -> None:
         ) from error
 
 
+def _weasyprint() -> ModuleType:
+    """WeasyPrint, without its notice that a system library would make fonts smaller."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "HarfBuzz-Subset", DeprecationWarning)
+        import weasyprint
+    return weasyprint
+
+
 def monitoring_pdf(html: str) -> bytes:
     """The report that `monitoring_report` made, as it is printed; sounds are left out.
 
@@ -38,7 +49,8 @@ def monitoring_pdf(html: str) -> bytes:
         If this installation cannot write PDF.
     """
     check_pdf()
-    import weasyprint
-
+    weasyprint = _weasyprint()
     inside = weasyprint.URLFetcher(allowed_protocols=("data",), fail_on_errors=True)
-    return weasyprint.HTML(string=html, url_fetcher=inside).write_pdf()
+    made = weasyprint.HTML(string=html, url_fetcher=inside).write_pdf()
+    assert isinstance(made, bytes)
+    return made
