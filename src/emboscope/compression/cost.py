@@ -114,7 +114,7 @@ def ternary_weights(network: nn.Module) -> dict[str, Tensor]:
         weight = layer.weight
         assert isinstance(weight, Tensor)
         weight = weight.detach()
-        if stored_bits(weight) and is_ternary(weight):
+        if is_ternary(weight):
             found[name] = weight
     return found
 

@@ -67,7 +67,9 @@ def stored_bits(weight: Tensor) -> dict[str, int]:
 
 
 def is_ternary(weight: Tensor) -> bool:
-    """At most one value on each side of 0."""
+    """At most one value on each side of 0, of eight weights or more."""
+    if weight.numel() < _SMALLEST:
+        return False
     sides = (weight[weight > 0], weight[weight < 0])
     return all(side.numel() == 0 or bool(side.max() == side.min()) for side in sides)
 

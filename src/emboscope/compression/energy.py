@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from emboscope.compression.cost import cost, count_macs, evaluating
-from emboscope.compression.encodings import FLOAT_BITS, is_ternary, stored_bits
+from emboscope.compression.encodings import FLOAT_BITS, is_ternary
 from emboscope.compression.quantizers import weighted_layers
 from emboscope.errors import SettingsError
 
@@ -106,7 +106,7 @@ def _honest(network: nn.Module, inputs: object) -> Energy:
     operations, joules = 0, 0.0
     for name, macs in count_macs(network, inputs).items():
         weight = layers[name].weight if name in layers else None
-        if isinstance(weight, Tensor) and stored_bits(weight) and is_ternary(weight):
+        if isinstance(weight, Tensor) and is_ternary(weight):
             kept = round(macs * int(torch.count_nonzero(weight)) / weight.numel())
             joules += kept * ADD_J + 2 * outputs[name] * MULTIPLY_J
         else:
@@ -213,10 +213,10 @@ def _published_transfers(network: nn.Module, mode: str, quantizable: Collection[
         weight = layer.weight
         assert isinstance(weight, Tensor)
         weight = weight.detach()
-        kept, is_small = int(torch.count_nonzero(weight)), bool(stored_bits(weight))
-        if is_small and is_ternary(weight) and kept == weight.numel():
+        kept, ternary = int(torch.count_nonzero(weight)), is_ternary(weight)
+        if ternary and kept == weight.numel():
             total += rounded(kept / FLOAT_BITS) + 1
-        elif (is_small and is_ternary(weight)) or (mode == "legacy" and name in quantizable):
+        elif ternary or (mode == "legacy" and name in quantizable):
             total += rounded(2 * kept / FLOAT_BITS) + 2
         else:
             total += kept

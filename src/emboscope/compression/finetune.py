@@ -29,7 +29,7 @@ from emboscope.evaluation.protocol import hold_out
 from emboscope.learning.architecture import Encoder
 from emboscope.learning.encoders import Cnn1dTransformer
 from emboscope.learning.estimator import SignalClassifier
-from emboscope.learning.front_end import TorchFrontEnd
+from emboscope.learning.front_end import twin_of
 from emboscope.learning.loop import Rows, Task, fit_network
 from emboscope.learning.models import views_of
 from emboscope.learning.settings import TrainSettings
@@ -183,9 +183,10 @@ def compress(
             f"compress: model '{classifier.model}' has no layer to quantize; expected one behind "
             "the first of an encoder. Choose a larger model."
         )
-    task = _task(small, views, np.asarray(y), validation)
+    task = _task(small, views, np.asarray(y), validation, bool(settings.training.augment))
+    macs = _macs(task)
     for method_of_some, some in _shared_out(method or settings.method, names, task, settings):
-        quantize(small.network_, some, method_of_some, settings.quantizer, _macs(task))
+        quantize(small.network_, some, method_of_some, settings.quantizer, macs)
     small.history_ = fit_network(
         task, settings.training, device=classifier.device, progress=progress
     )
@@ -236,6 +237,7 @@ def _task(
     views: dict[str, np.ndarray],
     y: np.ndarray,
     validation: np.ndarray | None,
+    augmented: bool,
 ) -> Task:
     """What the loop is to learn."""
     unknown = np.setdiff1d(y[y >= 0], classifier.classes_)
@@ -248,11 +250,9 @@ def _task(
         train, validation = hold_out(y, None, classifier.random_state)
     else:
         train = np.setdiff1d(np.flatnonzero(y >= 0), validation)
-    front_end = classifier.front_end
-    twin = None
-    if front_end is not None:
-        views = front_end.complete(views)
-        twin = TorchFrontEnd(front_end) if front_end.follows_waveform else None
+    if classifier.front_end is not None:
+        views = classifier.front_end.complete(views)
+    twin = twin_of(classifier.front_end, augmented)
     network, codes = classifier.network_, np.searchsorted(classifier.classes_, y)
     read = views_of(network)
     return Task(

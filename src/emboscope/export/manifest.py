@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
@@ -10,7 +11,9 @@ import safetensors.torch
 from pydantic import Field
 from torch import nn
 
-from emboscope.errors import DataError
+from emboscope.errors import DataError, EmboscopeError
+from emboscope.learning.estimator import SignalClassifier
+from emboscope.learning.models import views_of
 from emboscope.settings import Settings
 
 FORMAT_VERSION = 1
@@ -53,6 +56,63 @@ def weights_sha256(network: nn.Module) -> str:
 def package_versions() -> dict[str, str]:
     """Versions of what made the file."""
     return {name: version(name) for name in _PACKAGES}
+
+
+@dataclass(frozen=True)
+class Export:
+    """What every target says of the classifier that it writes.
+
+    Attributes
+    ----------
+    classifier : SignalClassifier
+    shapes : dict of tuple
+        Of the views that it reads.
+    classes : tuple of str
+    target : str
+    metrics : dict
+    """
+
+    classifier: SignalClassifier
+    shapes: Mapping[str, tuple[int, ...]]
+    classes: tuple[str, ...]
+    target: str
+    metrics: Mapping[str, object]
+
+    def finish(self, folder: Path, check: Mapping[str, object], files: Sequence[str]) -> Manifest:
+        """Write `check.json`, and the manifest of it and of the files that are there."""
+        write_json(folder / "check.json", {"format_version": 1, **check, "notice": NOTICE})
+        front_end = self.classifier.front_end
+        manifest = Manifest(
+            classes=self.classes,
+            front_end=None if front_end is None else front_end.model_dump(mode="json"),
+            inputs=tuple(Input(name=name, shape=shape) for name, shape in self.shapes.items()),
+            target=self.target,
+            files={},
+            source_weights_sha256=weights_sha256(self.classifier.network_),
+            metrics=dict(self.metrics),
+        )
+        return write_manifest(folder, manifest, (*files, "check.json"))
+
+
+def export_of(
+    classifier: SignalClassifier,
+    target: str,
+    classes: Sequence[str] | None,
+    metrics: Mapping[str, object] | None,
+) -> Export:
+    """The views, the names of the classes and the scores of a classifier."""
+    shapes = {name: classifier.shapes_[name] for name in views_of(classifier.network_)}
+    names = tuple(classes or map(str, classifier.classes_))
+    return Export(classifier, shapes, names, target, metrics or {})
+
+
+def check_difference(file: str, found: float, tolerance: float) -> None:
+    """Refuse a file whose probabilities differ by more than the tolerance, or by NaN."""
+    if not found <= tolerance:
+        raise EmboscopeError(
+            f"{file}: a probability differs by {found:.2g} from PyTorch; expected at most "
+            f"{tolerance:.2g}. Report this model, or raise the tolerance."
+        )
 
 
 def write_manifest(folder: Path, manifest: Manifest, files: Sequence[str]) -> Manifest:

@@ -15,18 +15,15 @@ import torch
 from torch import Tensor, nn
 
 from emboscope.compression.quantizers import settle
-from emboscope.errors import DataError, EmboscopeError
+from emboscope.errors import DataError
 from emboscope.export.manifest import (
     NOTICE,
-    Input,
     Manifest,
+    check_difference,
+    export_of,
     package_versions,
-    weights_sha256,
-    write_json,
-    write_manifest,
 )
 from emboscope.learning.estimator import SignalClassifier
-from emboscope.learning.models import views_of
 
 OPSET = 18  # the exporter's own, so that nothing is converted
 N_CHECKED = 64
@@ -85,41 +82,21 @@ def export_onnx(
         If ONNX Runtime and PyTorch differ by more than `tolerance`; nothing is written then.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    shapes = {name: classifier.shapes_[name] for name in views_of(classifier.network_)}
+    export = export_of(classifier, "onnx", classes, metrics)
     network = settle(copy.deepcopy(classifier.network_)).cpu().eval()
-    graph = Probabilities(network, tuple(shapes)).eval()
-    names = tuple(classes or map(str, classifier.classes_))
-    samples = samples_of(shapes, views)
-    model = _described(_converted(graph, samples), names)
+    graph = Probabilities(network, tuple(export.shapes)).eval()
+    samples = samples_of(export.shapes, views)
+    model = _described(_converted(graph, samples), export.classes)
     found = compare(model, graph, samples)
-    if not found <= tolerance:
-        raise EmboscopeError(
-            f"model.onnx: a probability differs by {found:.2g} from PyTorch; expected at most "
-            f"{tolerance:.2g}. Report this model, or raise the tolerance."
-        )
+    check_difference("model.onnx", found, tolerance)
     (folder / "model.onnx").write_bytes(model)
-    write_json(
-        folder / "check.json",
-        {
-            "format_version": 1,
-            "n_inputs": N_CHECKED,
-            "inputs": "random" if views is None else "real",
-            "largest_difference": found,
-            "tolerance": tolerance,
-            "notice": NOTICE,
-        },
-    )
-    front_end = classifier.front_end
-    manifest = Manifest(
-        classes=names,
-        front_end=None if front_end is None else front_end.model_dump(mode="json"),
-        inputs=tuple(Input(name=name, shape=shape) for name, shape in shapes.items()),
-        target="onnx",
-        files={},
-        source_weights_sha256=weights_sha256(classifier.network_),
-        metrics=dict(metrics or {}),
-    )
-    return write_manifest(folder, manifest, ("model.onnx", "check.json"))
+    check = {
+        "n_inputs": N_CHECKED,
+        "inputs": "random" if views is None else "real",
+        "largest_difference": found,
+        "tolerance": tolerance,
+    }
+    return export.finish(folder, check, ("model.onnx",))
 
 
 def compare(model: bytes, graph: nn.Module, samples: Mapping[str, Tensor]) -> float:

@@ -14,7 +14,7 @@ from emboscope.errors import DataError
 from emboscope.evaluation.protocol import hold_out
 from emboscope.learning.architecture import Network, NetworkSettings
 from emboscope.learning.checkpoint import load_weights, save_weights, write_atomic
-from emboscope.learning.front_end import TorchFrontEnd
+from emboscope.learning.front_end import twin_of
 from emboscope.learning.loop import Rows, Task, fit_network
 from emboscope.learning.models import build_network, views_of
 from emboscope.learning.reading import read, read_embeddings, read_members, read_projected
@@ -131,7 +131,8 @@ class SignalClassifier(ClassifierMixin, BaseEstimator):
         validating = validating[np.isin(targets.hard[validating], self.classes_)]
         self.shapes_ = {name: view.shape[1:] for name, view in views.items()}
         self._build()
-        names, twin = views_of(self.network_), self._twin()
+        settings = self.training or TrainSettings()
+        names, twin = views_of(self.network_), twin_of(self.front_end, bool(settings.augment))
         judged = Targets(targets.hard, None, None)
         task = Task(
             self.network_,
@@ -142,7 +143,6 @@ class SignalClassifier(ClassifierMixin, BaseEstimator):
             self.random_state,
         )
         _standardize(self.network_, views, train)
-        settings = self.training or TrainSettings()
         self.history_ = fit_network(task, settings, checkpoint, self.device, progress)
         return self
 
@@ -274,18 +274,6 @@ class SignalClassifier(ClassifierMixin, BaseEstimator):
                     f"view '{name}': not finite; expected finite values. Mend the rows."
                 )
         return views
-
-    def _twin(self) -> TorchFrontEnd | None:
-        """The front end, where all views are to be made of the waveform, augmented or mixed.
-
-        Views that have no form in torch cost time in each epoch: only if something is augmented.
-        """
-        chain, training = self.front_end, self.training or TrainSettings()
-        if chain is None or not chain.waveform_is_signal:
-            return None
-        if not chain.follows_waveform and not training.augment:
-            return None
-        return TorchFrontEnd(chain, outside=True)
 
 
 def _parts(

@@ -143,6 +143,18 @@ class TorchFrontEnd(nn.Module):
         return self(waveform * settings.unit_divisor)
 
 
+def twin_of(front_end: FrontEnd | None, augmented: bool) -> TorchFrontEnd | None:
+    """The front end, where all views are to be made of the waveform, augmented or mixed.
+
+    Views that have no form in torch cost time in each epoch: only if something is augmented.
+    """
+    if front_end is None or not front_end.waveform_is_signal:
+        return None
+    if not front_end.follows_waveform and not augmented:
+        return None
+    return TorchFrontEnd(front_end, outside=True)
+
+
 def _sd(image: Tensor) -> Tensor:
     """Standard deviation of each image, (batch, 1, 1)."""
     return (image - image.mean((1, 2), keepdim=True)).square().mean((1, 2), keepdim=True).sqrt()
