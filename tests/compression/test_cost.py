@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from emboscope.compression.cost import cost, count_macs, ternary_weights
-from emboscope.compression.encodings import ternary_bits
+from emboscope.compression.encodings import is_ternary, ternary_bits
 from emboscope.compression.finetune import LAYER_RULES
 from emboscope.compression.quantizers import QuantizerSettings, quantize, settle
 from emboscope.errors import SettingsError
@@ -136,6 +136,12 @@ def test_weights_of_four_values_are_not_ternary():
     with torch.no_grad():
         net[0].weight[0, 0] = -0.9
     assert ternary_weights(net) == {}
+
+
+def test_fewer_than_eight_weights_are_not_ternary():
+    signs = torch.tensor([1.0, -1, 0, 1, -1, 0, 1])
+    assert not is_ternary(signs)
+    assert is_ternary(torch.cat([signs, signs]))
 
 
 def test_refuses_an_unknown_profile():

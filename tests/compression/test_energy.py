@@ -119,6 +119,15 @@ def test_the_honest_count_sees_tokens_zeros_and_real_sizes():
     assert empty.operations == dense
 
 
+def test_the_honest_count_of_one_ternary_layer():
+    layer = nn.Sequential(nn.Linear(4, 4, bias=False))
+    with torch.no_grad():
+        layer[0].weight.copy_(torch.where(SIGNS > 0, 0.7, 0.4) * SIGNS)
+    found = energy(layer, torch.randn(1, 4))
+    assert found.operations == 8
+    assert found.compute_j == pytest.approx(8 * 0.9e-12 + 2 * 4 * 3.7e-12)
+
+
 def test_an_unknown_mode_is_refused():
     with pytest.raises(SettingsError, match="mode is 'published'"):
         energy(nn.Linear(2, 2), torch.ones(1, 2), "published")

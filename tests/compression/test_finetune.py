@@ -152,6 +152,9 @@ def test_mixed_precision_keeps_its_budget_and_chooses_by_curvature(fitted):
     assert sum(layer.bits for layer in found.layers) <= 0.12 * 32 * n_weights * 1.02
     assert len({layer.encoding for layer in found.layers}) > 1
     assert (small.predict(views) == y).mean() > 0.95
+    loose = QUICK.model_copy(update={"method": "mixed", "mixed": MixedSettings(share=0.6)})
+    some = cost(compress(classifier, views=views, y=y, settings=loose).network_).layers
+    assert 0 < len(some) < len(names)  # the others stay in full precision
     tight = QUICK.model_copy(update={"method": "mixed", "mixed": MixedSettings(share=0.01)})
     with pytest.raises(SettingsError, match="expected at least"):
         compress(classifier, views=views, y=y, settings=tight)

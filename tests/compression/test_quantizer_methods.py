@@ -144,6 +144,14 @@ def test_weights_that_are_all_zero_stay_finite(method):
     assert quantizer(torch.zeros(6, 1)).isfinite().all()
 
 
+def test_thresholds_stay_on_their_sides_of_zero(rng):
+    weight = 5 + torch.from_numpy(rng.standard_normal(100))  # the mean is farther off than t·σ
+    lower, upper = PTTQ(weight).thresholds(weight)
+    assert lower == 0 < 5 < upper
+    lower, upper = PTTQ(-weight).thresholds(-weight)
+    assert lower < -5 < 0 == upper
+
+
 def test_pressure_adds_the_expected_density_by_the_share_of_multiplications(rng):
     network = nn.Sequential(nn.Linear(40, 30), nn.Linear(30, 10), nn.Linear(10, 2))
     settings = QuantizerSettings(t_min=1.5, t_max=0.5, pressure=0.1)
@@ -167,8 +175,8 @@ def test_the_objective_adds_the_pressure_of_its_quantizers():
     terms = objective(views, Labels(y, y), None, False)
     quantizer = network.get_submodule(name).parametrizations.weight[0]
     assert terms["density"].item() == pytest.approx(quantizer.penalty().item())
-    assert set(Objective(build_network("cnn2d_compact", ESR, 2), 2, TrainSettings())(
-        views, Labels(y, y), None, False)) == {"labels"}  # fmt: skip
+    bare = quantize(build_network("cnn2d_compact", ESR, 2), [name], "pttq")
+    assert set(Objective(bare, 2, TrainSettings())(views, Labels(y, y), None, False)) == {"labels"}
 
 
 @pytest.mark.parametrize("shared", [False, True])

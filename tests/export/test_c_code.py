@@ -14,6 +14,7 @@ from numpy.testing import assert_allclose
 from emboscope.errors import DataError, EmboscopeError, SettingsError
 from emboscope.export.c_code import export_c
 from emboscope.export.manifest import read_manifest
+from emboscope.export.packed import read_packed
 from emboscope.export.runtime import SHARED, STRICT, Runtime, compiled, compiler, runtime_source
 from emboscope.learning.estimator import SignalClassifier
 from packed_networks import EXPORTED, METHODS, NARROW, packed, trained, used, views
@@ -170,6 +171,7 @@ def test_the_slow_way_of_a_device_and_the_fast_one_agree(method, sparsity, tmp_p
     content = packed(network)
     fast = Runtime(content)
     assert fast._arena.size > fast.model.n_arena
+    assert struct.unpack_from("<I", fast._content, 32)[0] == fast._arena.size
     export_c(classifier_of(network, "cnn2d"), tmp_path, arrays())
     library = tmp_path / "model.so"
     subprocess.run([compiler(), *STRICT, "-O2", "-shared", "-fPIC", tmp_path / "model.c", "-o",
@@ -180,6 +182,28 @@ def test_the_slow_way_of_a_device_and_the_fast_one_agree(method, sparsity, tmp_p
                                row.ctypes.data_as(ctypes.c_void_p))  # fmt: skip
     assert_allclose(found, expected, atol=5e-6)
     assert_allclose(fast.predict_proba(arrays(8)), expected, atol=5e-6)
+
+
+def test_scratch_that_is_too_small_is_refused():
+    content = bytearray(packed(trained("cnn2d")))
+    n_arena, n_scratch = struct.unpack_from("<2I", content, 32)
+    struct.pack_into("<2I", content, 32, n_arena - n_scratch, 0)
+    with pytest.raises(DataError, match="malformed"):
+        Runtime(bytes(content))
+
+
+def test_a_gap_list_that_runs_over_is_refused():
+    network = trained("cnn2d", "ttq")
+    with torch.no_grad():
+        weight = network.branch.encoder.blocks[3][0].weight
+        weight *= torch.rand(weight.shape) > 0.95
+    content = bytearray(packed(network))
+    model = read_packed(bytes(content))
+    (gaps,) = [each for each in model.tensors if each.form == "gap lists"]
+    start = bytes(content).index(gaps.content)
+    content[start : start + len(gaps.content)] = bytes([126]) * len(gaps.content)
+    with pytest.raises(DataError, match="malformed"):
+        Runtime(with_crc(bytes(content)))
 
 
 def test_a_missing_or_wrong_view_is_told():

@@ -39,6 +39,19 @@ def fitted(rng, model, seed=0):
     return classifier.fit(views, y), views, y
 
 
+def test_saliency_of_features_by_hand_does_not_depend_on_their_units(rng):
+    """The second feature tells the class, in a unit in which it is a millionth of the first."""
+    y = np.arange(120) % 2
+    measures = rng.standard_normal((120, 2)) * [1e3, 1e-3]
+    measures[:, 1] += 3e-3 * y
+    training = TrainSettings(epochs=10, batch=16, mixup=0.0)
+    classifier = SignalClassifier("mlp", None, COMPACT, training, 0, "cpu")
+    views = {"measures": measures.astype(np.float32)}
+    classifier.fit(views, y, validation=np.arange(0))
+    found = saliency(classifier, {"measures": views["measures"][:60]})["measures"].mean(axis=0)
+    assert found[1] > 2 * found[0]
+
+
 def test_saliency_lies_on_the_planted_burst(rng):
     classifier, views, y = fitted(rng, "cnn1d_compact")
     found = saliency(classifier, {name: view[y == 1][:20] for name, view in views.items()})

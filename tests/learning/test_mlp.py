@@ -54,6 +54,8 @@ def test_measures_of_augmented_signals_train_a_network_and_come_back_from_disk(r
     )
     classifier.fit(views, y, validation=np.arange(0))
     assert (classifier.predict(views) == y).mean() > 0.95
+    edges = classifier.network_.branch.encoder.code.edges
+    assert_allclose(edges[:, -1], views["measures"].max(axis=0))
     classifier.save(tmp_path)
     again = SignalClassifier.load(tmp_path)
     assert_allclose(again.predict_proba(views), classifier.predict_proba(views), rtol=1e-6)

@@ -130,6 +130,17 @@ def test_a_fitted_temperature_changes_no_decision(rng):
                     rtol=1e-4, atol=1e-5)  # fmt: skip
 
 
+def test_the_fusion_penalty_of_the_settings_draws_the_weights_together(rng):
+    views, y = data(rng)
+    spreads = []
+    for penalty in (1e-3, 1e4):
+        training = TrainSettings(epochs=2, batch=16, fusion_penalty=penalty)
+        classifier = SignalClassifier("hybrid_late", network=COMPACT, training=training)
+        weights = classifier.fit(views, y).network_.weights
+        spreads.append(float((weights - 0.5).abs().max()))
+    assert spreads[1] < 1e-3 < spreads[0]
+
+
 def test_a_balanced_sampler_shows_rare_classes_as_often():
     y = torch.tensor([0] * 900 + [1] * 100)
     rows = Rows({"waveform": torch.zeros(1000, 1, 32)}, y)

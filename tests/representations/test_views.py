@@ -7,7 +7,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from emboscope.datasets.hits import front_end as hits_front_end
 from emboscope.errors import DataError, SettingsError
-from emboscope.learning.front_end import TorchFrontEnd
+from emboscope.learning.front_end import TorchFrontEnd, twin_of
 from emboscope.representations.contract import REPRESENTATIONS
 from emboscope.representations.front_end import FrontEnd
 from emboscope.representations.handcrafted import handcrafted_features
@@ -107,6 +107,15 @@ def test_view_without_a_form_in_torch_can_be_made_outside_of_it(rng):
     segments = rng.standard_normal((3, 2, 1400)).astype(np.float32)
     made = TorchFrontEnd(chain, outside=True)(torch.from_numpy(segments))
     assert_array_equal(made["found"].numpy(), chain.compute(segments)["found"])
+
+
+def test_views_without_a_form_in_torch_are_made_anew_only_where_something_is_augmented():
+    views = {"waveform": {"kind": "waveform"}, "found": {"kind": "measures"}}
+    chain = FrontEnd(sfreq=4385, n_channels=2, n_times=1400, views=views)
+    assert twin_of(chain, augmented=False) is None
+    assert twin_of(chain, augmented=True).outside
+    assert twin_of(hits_front_end(), augmented=False) is not None
+    assert twin_of(None, augmented=True) is None
 
 
 @pytest.mark.parametrize(("n_channels", "n_times"), [(2, 1400), (1, 178)])
