@@ -6,7 +6,15 @@ from emboscope.compression.finetune import inner_layers
 from emboscope.compression.quantizers import QuantizerSettings, quantize, settle
 from emboscope.export.packed import packed_bytes
 from emboscope.export.translation import program_of
-from emboscope.learning.architecture import MlpSettings, NetworkSettings
+from emboscope.learning.architecture import (
+    LstmSettings,
+    MlpSettings,
+    NetworkSettings,
+    TransformerSettings,
+    VitSettings,
+)
+from emboscope.learning.combinations import FUSIONS
+from emboscope.learning.encoders import ENCODERS
 from emboscope.learning.models import build_network
 
 SHAPES = {"waveform": (1, 178), "spectrogram": (1, 32, 37), "measures": (12,)}
@@ -15,16 +23,17 @@ NARROW = NetworkSettings(
     compact_width=6,
     resnet_width=8,
     mlp=MlpSettings(width=16, n_bins=4),
+    transformer=TransformerSettings(width=12, n_heads=3, hidden=10, n_layers=3, projection=5),
+    vit=VitSettings(width=10, n_heads=2, hidden=14, n_layers=2),
+    lstm=LstmSettings(width=7, hidden=9),
     members=("cnn1d_compact", "cnn2d_compact", "mlp"),
 )
-EXPORTED = (
-    "cnn2d", "cnn2d_compact", "cnn1d_compact", "cnn2d_small", "resnet", "resnet2d", "mlp",
-    "hybrid_late", "hybrid_concat", "hybrid_sum", "hybrid_weighted", "hybrid_product",
-)  # fmt: skip
+SEQUENCES = NARROW.model_copy(update={"members": ("cnn1d_transformer", "vit", "lstm")})
+EXPORTED = (*ENCODERS, "hybrid_late", *(f"hybrid_{name}" for name in FUSIONS))
 METHODS = ("ttq", "pttq", "dorefa", "int8", "int4", "magnitude")
 
 
-def trained(model, method=None, n_classes=3, settings=NARROW):
+def trained(model, method=None, n_classes=3, settings=NARROW, size=0.2):
     """A network whose numbers are none of the initial ones, in evaluation mode."""
     torch.manual_seed(1)
     network = build_network(model, SHAPES, n_classes, settings)
@@ -33,7 +42,7 @@ def trained(model, method=None, n_classes=3, settings=NARROW):
         branch.standardize.sd.fill_(1.7)
     with torch.no_grad():
         for parameter in network.parameters():
-            parameter.add_(0.2 * torch.randn(parameter.shape))
+            parameter.add_(size * torch.randn(parameter.shape))
         network({name: 0.3 + torch.randn(40, *shape) for name, shape in SHAPES.items()})
     network.temperature.fill_(1.3)
     if method:

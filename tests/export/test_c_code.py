@@ -4,64 +4,24 @@ import ctypes
 import re
 import struct
 import subprocess
-import zlib
 
 import numpy as np
 import pytest
 import torch
 from numpy.testing import assert_allclose
 
+from damaged_models import FUZZ, with_crc
 from emboscope.errors import DataError, EmboscopeError, SettingsError
 from emboscope.export.c_code import export_c
 from emboscope.export.manifest import read_manifest
 from emboscope.export.packed import read_packed
 from emboscope.export.runtime import SHARED, STRICT, Runtime, compiled, compiler, runtime_source
+from emboscope.learning.architecture import HITS, NetworkSettings
 from emboscope.learning.estimator import SignalClassifier
-from packed_networks import EXPORTED, METHODS, NARROW, packed, trained, used, views
+from packed_networks import EXPORTED, METHODS, NARROW, SEQUENCES, packed, trained, used, views
+from packed_steps import computed, random
 
 pytestmark = pytest.mark.skipif(compiler() is None, reason="no C compiler")
-
-FUZZ = """
-#include <stdio.h>
-#include <stdlib.h>
-int main(int argc, char **argv) {
-  int counts[6] = {0};
-  for (int k = 1; k < argc; k++) {
-    FILE *file = fopen(argv[k], "rb");
-    fseek(file, 0, SEEK_END);
-    long size = ftell(file);
-    rewind(file);
-    uint8_t *model = malloc(size ? (size_t)size : 1);
-    if (fread(model, 1, (size_t)size, file) != (size_t)size) return 9;
-    fclose(file);
-    int found = emb_check(model, (uint32_t)size);
-    counts[found]++;
-    if (found == EMB_OK) {
-      uint32_t n = u32_at(model + 20), most = 1;
-      const float *inputs[16];
-      for (uint32_t i = 0; i < n; i++)
-        if (u32_at(model + HEADER + INPUT * i + 4) > most)
-          most = u32_at(model + HEADER + INPUT * i + 4);
-      /* once as on a device, once with the scratch of the fast way */
-      for (int fast = 0; fast < 2 && n <= 16 && most < 1000000; fast++) {
-        if (fast) {
-          uint32_t scratch = emboscope_scratch(model);
-          uint32_t sizes[2] = {u32_at(model + 32) - u32_at(model + 36) + scratch, scratch};
-          memcpy(model + 32, sizes, 8);
-        }
-        float *view = calloc(most, 4), *out = calloc(u32_at(model + 40), 4);
-        float *arena = calloc(u32_at(model + 32) + 1, 4);
-        for (uint32_t i = 0; i < n; i++) inputs[i] = view;
-        emb_run(model, arena, inputs, out);
-        free(view), free(out), free(arena);
-      }
-    }
-    free(model);
-  }
-  for (int k = 0; k < 6; k++) printf("%d ", counts[k]);
-  return 0;
-}
-"""
 
 
 def arrays(n=4):
@@ -80,14 +40,31 @@ def classifier_of(network, model):
 def test_c_equals_pytorch(model):
     network = trained(model)
     with torch.no_grad():
-        expected = network(views(64)).softmax(1).numpy()
-    assert_allclose(Runtime(packed(network)).predict_proba(arrays(64)), expected, atol=5e-6)
+        expected = network(views(256)).softmax(1).numpy()
+    assert_allclose(Runtime(packed(network)).predict_proba(arrays(256)), expected, atol=5e-6)
+
+
+@pytest.mark.parametrize(
+    ("model", "settings"),
+    [
+        ("cnn1d_transformer", NetworkSettings()),
+        ("cnn1d_transformer", NetworkSettings(transformer=HITS)),
+        ("vit", NetworkSettings()),
+        ("lstm", NetworkSettings()),
+    ],
+)
+def test_networks_of_full_size_equal_pytorch(model, settings):
+    network = trained(model, settings=settings, size=0.05)
+    with torch.no_grad():
+        expected = network(views(256)).softmax(1).numpy()
+    assert np.ptp(expected, axis=0).max() > 0.01
+    assert_allclose(Runtime(packed(network)).predict_proba(arrays(256)), expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("model", ["hybrid_late", "cnn2d", "resnet2d"])
+@pytest.mark.parametrize("model", ["hybrid_late", "cnn2d", "resnet2d", "hybrid_gated"])
 def test_quantized_c_equals_pytorch(model, method):
-    network = trained(model, method)
+    network = trained(model, method, settings=SEQUENCES if model == "hybrid_gated" else NARROW)
     with torch.no_grad():
         expected = network(views(32)).softmax(1).numpy()
     assert_allclose(Runtime(packed(network)).predict_proba(arrays(32)), expected, atol=5e-6)
@@ -138,10 +115,6 @@ def test_nothing_is_written_when_the_numbers_differ(tmp_path):
         export_c(classifier, tmp_path, prefix="2d")
 
 
-def with_crc(content):
-    return content[:16] + struct.pack("<I", zlib.crc32(content[64:])) + content[20:]
-
-
 @pytest.mark.parametrize(
     ("change", "text"),
     [
@@ -159,12 +132,32 @@ def test_damaged_models_are_refused(change, text):
         Runtime(change(packed(trained("mlp"))))
 
 
-@pytest.mark.parametrize("method", [None, "pttq", "magnitude"])
-@pytest.mark.parametrize("sparsity", [0.3, 0.99])
+WIDE = NARROW.model_copy(update={"n_filters": 16})
+
+
+def on_a_device(network, model, folder, *options):
+    """Probabilities of 8 samples by `model.c`, which has no more scratch than it needs."""
+    export_c(classifier_of(network, model), folder, arrays())
+    library = folder / "model.so"
+    subprocess.run([compiler(), *STRICT, "-O2", *options, "-shared", "-fPIC", folder / "model.c",
+                    "-o", library, "-lm"], check=True)  # fmt: skip
+    code, found = ctypes.CDLL(str(library)), np.zeros((8, 3), np.float32)
+    given = [arrays(8)[name] for name in used(network)]
+    for row, *inputs in zip(found, *given, strict=True):
+        pointers = [each.ctypes.data_as(ctypes.c_void_p) for each in (*inputs, row)]
+        code.emboscope_predict(*pointers)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("method", "sparsity"),
+    [(None, 0), ("pttq", 0.3), ("pttq", 0.99), ("magnitude", 0), ("int8", 0), ("int4", 0),
+     ("dorefa", 0), ("twn", 0)],
+)  # fmt: skip
 def test_the_slow_way_of_a_device_and_the_fast_one_agree(method, sparsity, tmp_path):
-    network = trained("cnn2d", method, settings=NARROW.model_copy(update={"n_filters": 16}))
+    network = trained("cnn2d", method, settings=WIDE)
     with torch.no_grad():
-        if method == "pttq":
+        if sparsity:
             weight = network.branch.encoder.blocks[1][0].weight
             weight *= torch.rand(weight.shape) > sparsity
         expected = network(views(8)).softmax(1).numpy()
@@ -172,16 +165,41 @@ def test_the_slow_way_of_a_device_and_the_fast_one_agree(method, sparsity, tmp_p
     fast = Runtime(content)
     assert fast._arena.size > fast.model.n_arena
     assert struct.unpack_from("<I", fast._content, 32)[0] == fast._arena.size
-    export_c(classifier_of(network, "cnn2d"), tmp_path, arrays())
-    library = tmp_path / "model.so"
-    subprocess.run([compiler(), *STRICT, "-O2", "-shared", "-fPIC", tmp_path / "model.c", "-o",
-                    library, "-lm"], check=True)  # fmt: skip
-    code, found = ctypes.CDLL(str(library)), np.zeros((8, 3), np.float32)
-    for row, image in zip(found, arrays(8)["spectrogram"], strict=True):
-        code.emboscope_predict(image.ctypes.data_as(ctypes.c_void_p),
-                               row.ctypes.data_as(ctypes.c_void_p))  # fmt: skip
+    assert_allclose(on_a_device(network, "cnn2d", tmp_path), expected, atol=1e-5)
+    assert_allclose(fast.predict_proba(arrays(8)), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("model", ["cnn1d_transformer", "vit", "lstm", "cnn1d_compact"])
+def test_a_device_without_vectors_computes_the_same(model, tmp_path):
+    network = trained(model)
+    with torch.no_grad():
+        expected = network(views(8)).softmax(1).numpy()
+    found = on_a_device(network, model, tmp_path, "-U__SSE2__", "-U__ARM_NEON")
     assert_allclose(found, expected, atol=5e-6)
-    assert_allclose(fast.predict_proba(arrays(8)), expected, atol=5e-6)
+
+
+@pytest.mark.parametrize("n_out", [1, 4, 6])
+@pytest.mark.parametrize(
+    ("shape", "kernel", "stride", "padding"),
+    [
+        ((3, 1, 100), (1, 5), (1, 2), (0, 2)),
+        ((2, 9, 40), (3, 3), (2, 1), (1, 0)),
+        ((2, 13, 31), (3, 4), (2, 3), (2, 5)),
+        ((1, 24, 16), (8, 8), (8, 8), (0, 0)),
+        ((2, 1, 90), (1, 1), (1, 4), (0, 0)),
+        ((1, 40, 40), (9, 9), (9, 9), (4, 4)),
+    ],
+)
+def test_convolutions_of_every_stride_equal_pytorch(shape, kernel, stride, padding, n_out):
+    image, weight = random(*shape), random(n_out, shape[0], *kernel)
+    tensors = {"weight": weight, "scale": random(n_out), "shift": random(n_out)}
+    sums = torch.nn.functional.conv2d(
+        torch.from_numpy(image)[None], torch.from_numpy(weight), None, stride, padding
+    )[0]
+    expected = sums.numpy() * tensors["scale"][:, None, None] + tensors["shift"][:, None, None]
+    found = computed("convolution", [image], expected.shape, tensors=tensors, kernel=kernel,
+                     stride=stride, padding=padding)  # fmt: skip
+    assert_allclose(found, expected, atol=2e-5)
 
 
 def test_scratch_that_is_too_small_is_refused():
@@ -222,6 +240,7 @@ def test_code_that_the_compiler_refuses_is_told():
 def mutated(rng, n):
     """Whole models with changed bytes, and their checksum put right, so that all is looked at."""
     forms = {method: packed(trained("hybrid_late", method)) for method in (None, *METHODS)}
+    forms["gated"] = packed(trained("hybrid_gated", "ttq", settings=SEQUENCES))
     for number in range(n):
         content = bytearray(forms[list(forms)[number % len(forms)]])
         tables = len(content) if number % 4 == 0 else 5000  # mostly header, steps and tensors

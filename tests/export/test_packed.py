@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.testing import assert_allclose
+from torch import nn
 
 from emboscope.errors import DataError, SettingsError
 from emboscope.export.interpreter import run_packed
@@ -13,7 +14,9 @@ from emboscope.export.packed import load_packed, read_packed
 from emboscope.export.program import Buffer, Operation, Program, planned
 from emboscope.export.translation import program_of
 from emboscope.learning.architecture import NetworkSettings
-from packed_networks import EXPORTED, METHODS, SHAPES, packed, trained, used, views
+from emboscope.learning.combinations import FUSIONS
+from emboscope.learning.encoders import ENCODERS, Cnn2d
+from packed_networks import EXPORTED, METHODS, NARROW, SHAPES, packed, trained, used, views
 
 
 @pytest.mark.parametrize("model", EXPORTED)
@@ -69,11 +72,29 @@ def test_the_arena_is_reused():
     assert total < 0.6 * sum(program.sizes)
 
 
-@pytest.mark.parametrize("model", ["cnn1d_transformer", "vit", "lstm", "hybrid_gated"])
-def test_what_has_no_form_in_c_is_refused(model):
-    network = trained(model, settings=NetworkSettings())
-    with pytest.raises(SettingsError, match="has no form in C; expected compact encoders"):
+class Other(Cnn2d):
+    """Of a package that knows no C."""
+
+
+def test_what_has_no_form_in_c_is_refused_and_what_has_is_told():
+    network = trained("cnn2d")
+    network.branch.encoder = Other((1, 32, 37), NARROW)
+    with pytest.raises(SettingsError, match="Other has no form in C; expected cnn2d, ") as refusal:
         program_of(network, used(network))
+    assert all(name in str(refusal.value) for name in (*ENCODERS, *FUSIONS))
+    network = trained("hybrid_sum")
+    network.combination = nn.Identity()
+    with pytest.raises(SettingsError, match="Identity has no form in C"):
+        program_of(network, used(network))
+
+
+def test_weights_that_are_used_twice_are_kept_once():
+    network = trained("cnn1d_transformer", settings=NetworkSettings())
+    kept = sum(len(tensor.content) for tensor in read_packed(packed(network)).tensors)
+    n_parameters = sum(each.numel() for each in network.parameters())
+    assert kept < 4.2 * n_parameters
+    convolution = network.branch.encoder.shared[0].weight.detach().numpy().tobytes()
+    assert packed(network).count(convolution) == 1
 
 
 @pytest.mark.parametrize(

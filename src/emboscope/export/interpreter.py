@@ -1,5 +1,6 @@
 """A packed model in NumPy: slow, and what the C runtime must equal."""
 
+import math
 from collections.abc import Callable, Mapping
 
 import numpy as np
@@ -8,6 +9,7 @@ from emboscope.export.forms import unpack
 from emboscope.export.packed import PackedModel
 from emboscope.export.program import ACTIVATIONS, KINDS
 
+_erf = np.vectorize(math.erf, otypes=[float])
 _LEAK = 0.01
 _COMPRESSION = 4.0
 _LEAST_WIDTH = 1e-12
@@ -47,9 +49,11 @@ def _run_step(
         y = y * scale[:, None, None] + shift[:, None, None]
     elif name in ("max_pool", "mean_pool"):
         y = _pooled(step, x.reshape(given), name)
-    elif name in ("add", "multiply"):
-        other = _read(arena, inputs, second, x.size)
-        y = x + other if name == "add" else x * other
+    elif name in _OF_TWO:
+        size = {"attention": math.prod(made), "blend": given[0]}.get(name, x.size)
+        y = _OF_TWO[name](x.reshape(given), _read(arena, inputs, second, size), made)
+    elif name == "frame":
+        y = _framed(step, x.reshape(given), made)
     else:
         y = _SIMPLE[name](x.reshape(given), made, weight, scale, shift)
     values = _activated(np.ravel(y).astype(np.float32), ACTIVATIONS[int(step[19])])
@@ -61,9 +65,7 @@ def _read(arena: np.ndarray, inputs: list[np.ndarray], place: int, size: int) ->
 
 
 def _activated(values: np.ndarray, name: str) -> np.ndarray:
-    if name == "none":
-        return values
-    return np.where(values > 0, values, 0.0 if name == "relu" else _LEAK * values)
+    return _ACTIVATIONS[name](values)
 
 
 def _convolved(step: np.ndarray, image: np.ndarray, weight: np.ndarray) -> np.ndarray:
@@ -86,6 +88,15 @@ def _pooled(step: np.ndarray, image: np.ndarray, name: str) -> np.ndarray:
             window = image[:, row * sh : row * sh + kh, column * sw : column * sw + kw]
             flat = window.reshape(n_channels, -1)
             found[:, row, column] = flat.max(1) if name == "max_pool" else flat.mean(1)
+    return found
+
+
+def _framed(step: np.ndarray, image: np.ndarray, made: tuple[int, ...]) -> np.ndarray:
+    """The image, moved by the padding, cut off or followed by zeros."""
+    ph, pw = map(int, step[14:16])
+    found = np.zeros(made, np.float32)
+    inside = found[:, ph : ph + image.shape[1], pw : pw + image.shape[2]]
+    inside[...] = image[:, : inside.shape[1], : inside.shape[2]]
     return found
 
 
@@ -146,6 +157,66 @@ def _softmax(logits: np.ndarray) -> np.ndarray:
     return rising / rising.sum(axis=-1, keepdims=True)
 
 
+def _channel_norm(
+    x: np.ndarray, made: object, weight: np.ndarray, scale: np.ndarray, shift: np.ndarray
+) -> np.ndarray:
+    flat = x.reshape(len(x), -1).astype(np.float64)
+    sizes = np.sqrt(flat.var(axis=0) + weight[0])
+    return (flat - flat.mean(axis=0)) / sizes * scale[:, None] + shift[:, None]
+
+
+def _attention(x: np.ndarray, queries: np.ndarray, made: tuple[int, ...]) -> np.ndarray:
+    """Means of the values, weighted by what queries and keys have in common."""
+    keys, values = x.astype(np.float64).reshape(2, made[0], *x.shape[1:])  # (head, feature, token)
+    weights = _softmax(np.einsum("hdt,hdq->hqt", keys, queries.reshape(made)))
+    return np.einsum("hdt,hqt->hdq", values, weights)
+
+
+def _lstm(x: np.ndarray, made: tuple[int, ...], weight: np.ndarray, *_: object) -> np.ndarray:
+    """Hidden states (direction, unit, step)."""
+    n_directions, n_units, n_steps = made
+    given = x.reshape(n_directions, 4, n_units, n_steps).astype(np.float64)
+    recurrent = weight.reshape(n_directions, n_units, 4, n_units)
+    found = np.zeros(made)
+    for direction in range(n_directions):
+        cell, state = np.zeros(n_units), np.zeros(n_units)
+        for step in range(n_steps)[:: -1 if direction else 1]:
+            gates = given[direction, ..., step] + np.einsum(
+                "j,jgk->gk", state, recurrent[direction]
+            )
+            enter, keep, leave = (_sigmoid(gates[k]) for k in (0, 1, 3))
+            cell = keep * cell + enter * np.tanh(gates[2])
+            state = leave * np.tanh(cell)
+            found[direction, :, step] = state
+    return found
+
+
+def _blend(x: np.ndarray, shares: np.ndarray, made: object) -> np.ndarray:
+    return np.einsum("c,crs->rs", shares, x)
+
+
+def _sigmoid(values: np.ndarray) -> np.ndarray:
+    return np.asarray(1 / (1 + np.exp(-values)))
+
+
+def _gelu(values: np.ndarray) -> np.ndarray:
+    return values * (1 + _erf(values / math.sqrt(2))) / 2
+
+
+_ACTIVATIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "none": lambda values: values,
+    "relu": lambda values: np.maximum(values, 0),
+    "leaky_relu": lambda values: np.where(values > 0, values, _LEAK * values),
+    "gelu": _gelu,
+    "sigmoid": _sigmoid,
+    "tanh": np.tanh,
+}
+_OF_TWO: dict[str, Callable[..., np.ndarray]] = {
+    "add": lambda x, other, _: np.ravel(x) + other,
+    "multiply": lambda x, other, _: np.ravel(x) * other,
+    "attention": _attention,
+    "blend": _blend,
+}
 _SIMPLE: dict[str, Callable[..., np.ndarray]] = {
     "moments": _moments,
     "mean": _mean,
@@ -156,4 +227,6 @@ _SIMPLE: dict[str, Callable[..., np.ndarray]] = {
     "layer_norm": _layer_norm,
     "mix": _mix,
     "softmax": _probabilities,
+    "channel_norm": _channel_norm,
+    "lstm": _lstm,
 }

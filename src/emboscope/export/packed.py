@@ -32,7 +32,15 @@ from emboscope.compression.encodings import stored_bits
 from emboscope.errors import DataError
 from emboscope.export.forms import FORMS, Packed, pack
 from emboscope.export.manifest import NOTICE
-from emboscope.export.program import ACTIVATIONS, KINDS, Buffer, Operation, Program, planned
+from emboscope.export.program import (
+    ACTIVATIONS,
+    KINDS,
+    Buffer,
+    Operation,
+    Program,
+    planned,
+    scratch_of,
+)
 
 MAGIC = b"EMBOSCOP"
 FORMAT_VERSION = 1
@@ -83,10 +91,9 @@ def packed_bytes(program: Program, classes: Sequence[str], source: str, fast: bo
         Sum of the weights that it was made of.
     """
     offsets, n_used = planned(program)
-    tensors: list[Packed] = []
-    rows: list[int] = []
-    steps = [_step(each, offsets, tensors, rows) for each in program.operations]
-    scratch = max(int(np.prod(each.out.shape[1:])) for each in program.operations)
+    tensors = _Tensors()
+    steps = [_step(each, offsets, tensors) for each in program.operations]
+    scratch = max(scratch_of(each) for each in program.operations)
     notes = json.dumps({
         "classes": list(classes),
         "inputs": {name: list(shape) for name, shape in program.inputs.items()},
@@ -98,9 +105,11 @@ def packed_bytes(program: Program, classes: Sequence[str], source: str, fast: bo
         for number, shape in enumerate(program.inputs.values())
     )
     parts = [_padded(inputs), _padded(b"".join(_STEP.pack(*step) for step in steps))]
-    start = _HEADER.size + sum(map(len, parts)) + len(_padded(bytes(_TENSOR.size * len(tensors))))
+    start = (
+        _HEADER.size + sum(map(len, parts)) + len(_padded(bytes(_TENSOR.size * len(tensors.kept))))
+    )
     table, contents = bytearray(), bytearray()
-    for tensor, n_rows in zip(tensors, rows, strict=True):
+    for tensor, n_rows in tensors.kept:
         place = start + len(contents)
         table += _TENSOR.pack(
             FORMS.index(tensor.form), tensor.n_values, n_rows, place, len(tensor.content),
@@ -112,7 +121,7 @@ def packed_bytes(program: Program, classes: Sequence[str], source: str, fast: bo
     body = b"".join([*parts, _padded(notes)])
     header = _HEADER.pack(
         MAGIC, FORMAT_VERSION, _HEADER.size + len(body), zlib.crc32(body), len(program.inputs),
-        len(steps), len(tensors), n_used + scratch, scratch, program.out.size,
+        len(steps), len(tensors.kept), n_used + scratch, scratch, program.out.size,
         offsets[program.out.number], notes_at, len(notes), 0, 0,
     )  # fmt: skip
     return header + body
@@ -163,9 +172,23 @@ def load_packed(path: Path) -> PackedModel:
     return read_packed(content, str(path))
 
 
-def _step(
-    operation: Operation, offsets: list[int], tensors: list[Packed], rows: list[int]
-) -> tuple[int, ...]:
+class _Tensors:
+    """Those of a file, each with its rows; what several steps read is kept once."""
+
+    def __init__(self) -> None:
+        self.kept: list[tuple[Packed, int]] = []
+        self._numbers: dict[tuple[object, ...], int] = {}
+
+    def number(self, packed: Packed, n_rows: int) -> int:
+        """Of a tensor, added where it is new."""
+        key = (packed.form, packed.n_values, packed.content, packed.left, packed.right, n_rows)
+        if key not in self._numbers:
+            self._numbers[key] = len(self.kept)
+            self.kept.append((packed, n_rows))
+        return self._numbers[key]
+
+
+def _step(operation: Operation, offsets: list[int], tensors: _Tensors) -> tuple[int, ...]:
     """One row of the table of steps; its tensors join the others."""
     given = dict(operation.tensors)
     if operation.kind == "convolution":
@@ -178,9 +201,8 @@ def _step(
             numbers.append(-1)
             continue
         weight = operation.kind == "convolution" and name == "weight"
-        tensors.append(packed if weight else pack(given[name], "float32"))
-        rows.append(len(given[name]))
-        numbers.append(len(tensors) - 1)
+        found = packed if weight else pack(given[name], "float32")
+        numbers.append(tensors.number(found, len(given[name])))
     second = operation.second or operation.first
     return (
         KINDS.index(operation.kind), _place(operation.out, offsets),

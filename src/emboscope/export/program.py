@@ -8,8 +8,10 @@ import numpy as np
 KINDS = (
     "convolution", "max_pool", "mean_pool", "moments", "mean", "add", "multiply", "affine",
     "signed_log", "quantiles", "copy", "layer_norm", "mix", "softmax",
+    "frame", "channel_norm", "attention", "lstm", "blend",
 )  # fmt: skip
-ACTIVATIONS = ("none", "relu", "leaky_relu")
+ACTIVATIONS = ("none", "relu", "leaky_relu", "gelu", "sigmoid", "tanh")
+N_QUERIES = 16  # of attention, computed at a time
 Shape = tuple[int, int, int]  # (channel, row, column)
 
 
@@ -116,6 +118,16 @@ def planned(program: Program) -> tuple[list[int], int]:
         placed.append(number)
     total = max(offset + size for offset, size in zip(offsets, program.sizes, strict=True))
     return offsets, total
+
+
+def scratch_of(operation: Operation) -> int:
+    """Floats that a step needs for itself while it runs: the least, with which it is slow."""
+    made = operation.out.shape
+    if operation.kind == "attention":
+        return N_QUERIES * (operation.first.shape[2] + made[1])  # scores, a block of queries
+    if operation.kind == "lstm":
+        return 6 * made[1]  # four gates, cell and state of each unit
+    return made[1] * made[2]
 
 
 def _first_gap(taken: list[tuple[int, int]], size: int) -> int:

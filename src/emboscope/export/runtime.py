@@ -36,7 +36,9 @@ uint32_t emboscope_scratch(const uint8_t *model) {
   return (uint32_t)most;
 }
 """
+_PARTS = ("runtime.c", "attention.c")
 _ARENA_AT = 32  # in the header: floats of the arena, then those of its scratch
+_NATIVE = ("-march=native", "-ffp-contract=fast")  # products and sums in one instruction
 REFUSALS = {
     1: "no packed model",
     2: "another format version",
@@ -47,8 +49,9 @@ REFUSALS = {
 
 
 def runtime_source() -> str:
-    """The runtime as text."""
-    return (files("emboscope.export") / "c" / "runtime.c").read_text(encoding="utf-8")
+    """The runtime as text: all its parts as one."""
+    folder = files("emboscope.export") / "c"
+    return "".join((folder / name).read_text(encoding="utf-8") for name in _PARTS)
 
 
 def compiler() -> str | None:
@@ -105,7 +108,7 @@ class Runtime:
     """
 
     def __init__(self, content: bytes) -> None:
-        self._library = ctypes.CDLL(str(compiled(runtime_source() + SHARED, "-march=native")))
+        self._library = ctypes.CDLL(str(compiled(runtime_source() + SHARED, *_NATIVE)))
         self._content = np.frombuffer(content, np.uint8).copy()
         refusal = self._library.emboscope_check(self._bytes, ctypes.c_uint32(len(content)))
         if refusal:

@@ -11,10 +11,11 @@ enum { EMB_OK, EMB_NO_MODEL, EMB_VERSION, EMB_SIZE, EMB_CHECKSUM, EMB_MALFORMED 
 enum { HEADER = 64, INPUT = 8, STEP = 96, TENSOR = 32, VERSION = 1, SKIP = 127 };
 enum {
   CONVOLUTION, MAX_POOL, MEAN_POOL, MOMENTS, MEAN, ADD, MULTIPLY, AFFINE,
-  SIGNED_LOG, QUANTILES, COPY, LAYER_NORM, MIX, SOFTMAX, N_KINDS
+  SIGNED_LOG, QUANTILES, COPY, LAYER_NORM, MIX, SOFTMAX,
+  FRAME, CHANNEL_NORM, ATTENTION, LSTM, BLEND, N_KINDS
 };
 enum { FLOATS, TWO_BIT, TRITS, BITMAP, GAPS, ONE_BIT, BYTES, NIBBLES, CODEBOOK, SPARSE, N_FORMS };
-enum { NONE, RELU, LEAKY_RELU, N_ACTIVATIONS };
+enum { NONE, RELU, LEAKY_RELU, GELU, SIGMOID, TANH, N_ACTIVATIONS };
 #define MOST_VALUES (1u << 26)
 #define MOST_SIDE 65536
 
@@ -70,13 +71,11 @@ static int is_ternary(const struct tensor *t) {
   return t->form >= TWO_BIT && t->form <= ONE_BIT;
 }
 
+/* A number of at most 8 bits. */
 static uint32_t bits_at(const uint8_t *data, uint32_t index, uint32_t n_bits) {
-  uint32_t value = 0;
-  for (uint32_t bit = 0; bit < n_bits; bit++) {
-    uint32_t place = index * n_bits + bit;
-    value |= (uint32_t)(data[place >> 3] >> (place & 7) & 1) << bit;
-  }
-  return value;
+  uint32_t place = index * n_bits, from = place & 7, value = (uint32_t)data[place >> 3] >> from;
+  if (from + n_bits > 8) value |= (uint32_t)data[(place >> 3) + 1] << (8 - from);
+  return value & ((1u << n_bits) - 1);
 }
 
 /* Goes through the non-zero values of a tensor in their order. */
@@ -179,8 +178,14 @@ static struct step step_at(const uint8_t *row) {
 static int32_t at_most(int32_t a, int32_t b) { return a < b ? a : b; }
 
 static float activated(float value, int32_t activation) {
-  if (activation == NONE || value > 0.0f) return value;
-  return activation == RELU ? 0.0f : 0.01f * value;
+  switch (activation) {
+  case NONE: return value;
+  case RELU: return value > 0.0f ? value : 0.0f;
+  case LEAKY_RELU: return value > 0.0f ? value : 0.01f * value;
+  case GELU: return 0.5f * value * (1.0f + erff(value * 0.70710678f));
+  case SIGMOID: return 1.0f / (1.0f + expf(-value));
+  default: return tanhf(value);
+  }
 }
 
 /* First and last output (exclusive) whose tap lies inside the input. */
@@ -208,12 +213,28 @@ static void add_tap(const struct step *s, const float *plane, float *sums, int32
   }
 }
 
+/* Products of n weights in single precision, in as many sums as a vector has. */
+static float dense_dot(const uint8_t *weight, const float *in, uint32_t n) {
+  float parts[16] = {0.0f}, sum = 0.0f;
+  uint32_t k = 0;
+  for (; k + 16 <= n; k += 16)
+    for (uint32_t lane = 0; lane < 16; lane++)
+      parts[lane] += f32_at(weight + 4 * (k + lane)) * in[k + lane];
+  for (; k < n; k++) sum += f32_at(weight + 4 * k) * in[k];
+  for (uint32_t lane = 0; lane < 16; lane++) sum += parts[lane];
+  return sum;
+}
+
 /* All weights of one output of a linear layer. */
 static void dot(const struct step *s, struct reader *r, const float *in, float *out, float left,
                 float right, int32_t channel, float a, float b) {
   uint32_t row = (uint32_t)s->c, start = (uint32_t)channel * row, index;
   float plus = 0.0f, minus = 0.0f, value;
   int ternary = is_ternary(r->tensor);
+  if (r->tensor->form == FLOATS) {
+    plus = dense_dot(r->tensor->data + 4 * start, in, row);
+    r->next = start + row;
+  }
   while (next_value(r, start + row, &index, &value)) {
     if (!ternary)
       plus += value * in[index - start];
@@ -251,11 +272,13 @@ static void slow_channel(const struct step *s, struct reader *r, const float *in
 }
 
 /* Where a processor has vectors, planes with a border of zeros are added as one long row: each
- * weight is one place in them. TILE sums stay in registers while all weights pass. */
-#if defined(__GNUC__) && (defined(__SSE2__) || defined(__ARM_NEON))
+ * weight is one place in them. Sums stay in registers while all weights pass: TILE of one channel
+ * where zeros are left out, half as many of GROUP channels where all weights are taken. */
+#if defined(__GNUC__) && (defined(__SSE2__) || defined(__ARM_NEON)) && \
+    __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
 #define TILE 64
 typedef float lanes __attribute__((vector_size(64)));
-enum { LANES = 16 };
+enum { LANES = 16, GROUP = 4 };
 
 #define LOAD(to, from) memcpy(&(to), from, sizeof(to))
 
@@ -277,25 +300,64 @@ static inline void add_tile(const float *in, const float *places, const float *v
   if (!whole) return;
   memcpy(sums + 2 * LANES, &c, sizeof c), memcpy(sums + 3 * LANES, &d, sizeof d);
 }
+
+/* The same for the weights of GROUP channels, which lie one after the other. */
+static inline void add_block(const float *in, const float *places, const uint8_t *const *weights,
+                             int32_t count, float *sums, int32_t line, int whole) {
+  lanes a = {0}, b = {0}, c = {0}, d = {0}, e = {0}, f = {0}, g = {0}, h = {0}, x, y = {0};
+  for (int32_t k = 0; k < count; k++) {
+    int32_t place;
+    float u, v, w, z;
+    memcpy(&place, places + k, 4);
+    LOAD(u, weights[0] + 4 * k), LOAD(v, weights[1] + 4 * k);
+    LOAD(w, weights[2] + 4 * k), LOAD(z, weights[3] + 4 * k);
+    LOAD(x, in + place);
+    a += u * x, b += v * x, c += w * x, d += z * x;
+    if (!whole) continue;
+    LOAD(y, in + place + LANES);
+    e += u * y, f += v * y, g += w * y, h += z * y;
+  }
+  memcpy(sums, &a, sizeof a), memcpy(sums + line, &b, sizeof b);
+  memcpy(sums + 2 * line, &c, sizeof c), memcpy(sums + 3 * line, &d, sizeof d);
+  if (!whole) return;
+  sums += LANES;
+  memcpy(sums, &e, sizeof e), memcpy(sums + line, &f, sizeof f);
+  memcpy(sums + 2 * line, &g, sizeof g), memcpy(sums + 3 * line, &h, sizeof h);
+}
 #else
 #define TILE 0
 #endif
 
+#if TILE
+/* How the fast way cuts an input: a plane for each phase of the strides, so that the values of
+ * neighboring outputs lie side by side. */
+struct cut {
+  uint64_t row, plane, taps;
+};
+
+static struct cut cut_of(const struct step *s) {
+  struct cut found;
+  found.row = ((uint64_t)s->w + 2 * (uint64_t)s->pw + (uint64_t)s->sw - 1) / (uint64_t)s->sw;
+  found.plane =
+      ((uint64_t)s->h + 2 * (uint64_t)s->ph + (uint64_t)s->sh - 1) / (uint64_t)s->sh * found.row;
+  found.taps = (uint64_t)s->c * (uint64_t)s->kh * (uint64_t)s->kw;
+  return found;
+}
+
 /* Floats of scratch that the fast way needs; 0 where it cannot be taken. A device with less takes
  * the slow one. */
-#if TILE
 static uint64_t fast_floats(const struct step *s) {
-  if (s->sh != 1 || s->sw != 1 || s->oh * s->ow < 8) return 0;
-  uint64_t row = (uint64_t)s->w + 2 * (uint64_t)s->pw, rows = (uint64_t)s->h + 2 * (uint64_t)s->ph;
-  uint64_t taps = (uint64_t)s->c * (uint64_t)s->kh * (uint64_t)s->kw;
-  return (uint64_t)s->c * row * rows + (uint64_t)s->oh * row + 2 * 64 + 3 * taps + 3;
+  struct cut cut = cut_of(s);
+  uint64_t phases = (uint64_t)s->sh * (uint64_t)s->sw;
+  if (s->oh * s->ow < 8 || phases > 64 || cut.plane > MOST_VALUES) return 0;
+  return (uint64_t)s->c * phases * cut.plane + TILE + GROUP * ((uint64_t)s->oh * cut.row + TILE) +
+         (GROUP + 2) * cut.taps + 2;
 }
 
 /* Places and values of the non-zeros of one output channel; how many. */
 static int32_t collected(struct reader *r, uint32_t start, uint32_t limit, const float *offsets,
-                         float left, float right, float *places, float *values) {
+                         const float *levels, float *places, float *values) {
   const struct tensor *t = r->tensor;
-  const float levels[2] = {right, -left};
   int32_t count = 0, ternary = is_ternary(t);
   uint32_t index;
   float value;
@@ -335,39 +397,132 @@ static int32_t collected(struct reader *r, uint32_t start, uint32_t limit, const
   return count;
 }
 
-static void fast(const struct step *s, struct reader *r, const float *in, float *out, float *scratch,
-                 float left, float right, const uint8_t *scale, const uint8_t *shift) {
-  int32_t row = s->w + 2 * s->pw, rows = s->h + 2 * s->ph, plane = row * rows;
-  int32_t taps = s->c * s->kh * s->kw, length = (s->oh - 1) * row + s->ow;
-  float *padded = scratch, *sums = padded + s->c * plane + 64, *values = sums + s->oh * row + 64;
-  float *offsets = values + taps + 1, *places = offsets + taps;
-  float leak = s->activation == NONE ? 1.0f : s->activation == RELU ? 0.0f : 0.01f;
-  memset(padded, 0, sizeof(float) * (size_t)(s->c * plane + 64));
-  for (int32_t c = 0; c < s->c; c++)
-    for (int32_t y = 0; y < s->h; y++)
-      memcpy(padded + c * plane + (y + s->ph) * row + s->pw, in + (c * s->h + y) * s->w,
-             sizeof(float) * (size_t)s->w);
-  for (int32_t c = 0, k = 0; c < s->c; c++)
+/* The input with its border, cut into phases; where each weight of a channel finds its values. */
+static void laid_out(const struct step *s, const struct cut *cut, const float *in, float *padded,
+                     float *offsets) {
+  int32_t row = (int32_t)cut->row, plane = (int32_t)cut->plane, phases = s->sh * s->sw;
+  memset(padded, 0, sizeof(float) * (size_t)(s->c * phases * plane + TILE));
+  for (int32_t c = 0, k = 0; c < s->c; c++) {
+    float *planes = padded + c * phases * plane;
+    for (int32_t y = s->ph; y < s->h + s->ph; y++, in += s->w) {
+      float *line = planes + y % s->sh * s->sw * plane + y / s->sh * row;
+      if (s->sw == 1)
+        memcpy(line + s->pw, in, sizeof(float) * (size_t)s->w);
+      else
+        for (int32_t x = s->pw; x < s->w + s->pw; x++)
+          line[x % s->sw * plane + x / s->sw] = in[x - s->pw];
+    }
     for (int32_t y = 0; y < s->kh; y++)
       for (int32_t x = 0; x < s->kw; x++) {
-        int32_t place = c * plane + y * row + x;
+        int32_t phase = y % s->sh * s->sw + x % s->sw;
+        int32_t place = (c * phases + phase) * plane + y / s->sh * row + x / s->sw;
         memcpy(offsets + k++, &place, 4); /* whole numbers lie in the arena as bytes */
       }
-  for (int32_t channel = 0; channel < s->oc; channel++) {
-    uint32_t start = (uint32_t)(channel * taps);
-    float a = f32_at(scale + 4 * channel), b = f32_at(shift + 4 * channel);
-    int32_t count = collected(r, start, start + (uint32_t)taps, offsets, left, right, places,
-                              values);
-    for (int32_t at = 0; at < length; at += TILE)
-      if (length - at <= TILE / 2)
-        add_tile(padded + at, places, values, count, sums + at, 0);
-      else
-        add_tile(padded + at, places, values, count, sums + at, 1);
-    for (int32_t y = 0; y < s->oh; y++, out += s->ow)
-      for (int32_t x = 0; x < s->ow; x++) {
-        float sum = a * sums[y * row + x] + b;
-        out[x] = sum > 0.0f ? sum : leak * sum;
-      }
+  }
+}
+
+/* Whether a form has so few zeros that to leave them out gains nothing. */
+static int is_dense(const struct tensor *t) {
+  return t->form != BITMAP && t->form != GAPS && t->form != SPARSE;
+}
+
+/* n values of a dense form from an index on; levels are the positive and the negative one. */
+static void unpacked(struct reader *r, uint32_t index, uint32_t n, const float *levels,
+                     float *values) {
+  const struct tensor *t = r->tensor;
+  const float three[3] = {levels[1], 0.0f, levels[0]};
+  const uint8_t *data = t->data;
+  uint32_t code;
+  switch (t->form) {
+  case BYTES:
+    for (uint32_t k = 0; k < n; k++) values[k] = (float)(data[index + k] ^ 128) - 128.0f;
+    break;
+  case NIBBLES:
+    for (uint32_t k = 0, at = index; k < n; k++, at++)
+      values[k] = (float)((data[at >> 1] >> 4 * (at & 1) & 15) ^ 8) - 8.0f;
+    break;
+  case ONE_BIT:
+    for (uint32_t k = 0, at = index; k < n; k++, at++)
+      values[k] = levels[!(data[at >> 3] >> (at & 7) & 1)];
+    break;
+  case TRITS:
+    for (uint32_t at = index, end = index + n; at < end;) {
+      code = data[at / 5];
+      for (uint32_t skip = at % 5; skip > 0; skip--) code /= 3;
+      do {
+        *values++ = three[code % 3];
+        code /= 3;
+      } while (++at < end && at % 5 != 0);
+    }
+    break;
+  default:
+    for (uint32_t k = 0; k < n; k++) {
+      float value = value_at(r, index + k);
+      values[k] = is_ternary(t) ? three[(value > 0.0f) - (value < 0.0f) + 1] : value;
+    }
+  }
+}
+
+/* Where the weights of a group of channels lie as floats; the last channel stands in for more. */
+static void dense_weights(struct reader *r, int32_t channel, int32_t n_channels, int32_t taps,
+                          const float *levels, float *values, const uint8_t **weights) {
+  const struct tensor *t = r->tensor;
+  for (int32_t j = 0; j < GROUP; j++) {
+    int32_t each = at_most(j, n_channels - channel - 1);
+    uint32_t start = (uint32_t)((channel + each) * taps);
+    weights[j] = t->data + 4 * start;
+    if (t->form == FLOATS) continue;
+    weights[j] = (const uint8_t *)(values + each * taps);
+    if (each == j) unpacked(r, start, (uint32_t)taps, levels, values + j * taps);
+  }
+}
+
+/* One channel of the output from its sums. */
+static void finished(const struct step *s, const float *sums, int32_t row, float a, float b,
+                     float *out) {
+  float leak = s->activation == RELU ? 0.0f : s->activation == LEAKY_RELU ? 0.01f : 1.0f;
+  for (int32_t y = 0; y < s->oh; y++, out += s->ow) {
+    for (int32_t x = 0; x < s->ow; x++) {
+      float sum = a * sums[y * row + x] + b;
+      out[x] = sum > 0.0f ? sum : leak * sum;
+    }
+    if (s->activation > LEAKY_RELU)
+      for (int32_t x = 0; x < s->ow; x++) out[x] = activated(out[x], s->activation);
+  }
+}
+
+static void fast(const struct step *s, struct reader *r, const float *in, float *out, float *scratch,
+                 const uint8_t *scale, const uint8_t *shift) {
+  struct cut cut = cut_of(s);
+  const struct tensor *t = r->tensor;
+  const float levels[2] = {t->right, -t->left};
+  int32_t row = (int32_t)cut.row, taps = (int32_t)cut.taps, length = (s->oh - 1) * row + s->ow;
+  int32_t line = s->oh * row + TILE, dense = is_dense(t);
+  float *padded = scratch, *sums = padded + s->c * s->sh * s->sw * (int32_t)cut.plane + TILE;
+  float *offsets = sums + GROUP * line, *places = offsets + taps, *values = places + taps + 1;
+  laid_out(s, &cut, in, padded, offsets);
+  for (int32_t channel = 0; channel < s->oc;) {
+    int32_t n = dense ? at_most(GROUP, s->oc - channel) : 1;
+    if (dense) {
+      const uint8_t *weights[GROUP];
+      dense_weights(r, channel, s->oc, taps, levels, values, weights);
+      for (int32_t at = 0; at < length; at += 2 * LANES)
+        if (length - at <= LANES)
+          add_block(padded + at, offsets, weights, taps, sums + at, line, 0);
+        else
+          add_block(padded + at, offsets, weights, taps, sums + at, line, 1);
+    } else {
+      uint32_t start = (uint32_t)(channel * taps);
+      int32_t count = collected(r, start, start + (uint32_t)taps, offsets, levels, places, values);
+      for (int32_t at = 0; at < length; at += TILE)
+        if (length - at <= TILE / 2)
+          add_tile(padded + at, places, values, count, sums + at, 0);
+        else
+          add_tile(padded + at, places, values, count, sums + at, 1);
+    }
+    for (int32_t j = 0; j < n; j++, channel++, out += s->oh * s->ow)
+      finished(s, sums + j * line, row, f32_at(scale + 4 * channel),
+               f32_at(shift + 4 * channel), out);
   }
 }
 #endif
@@ -381,7 +536,7 @@ static void convolution(const uint8_t *model, const struct step *s, const float 
 #if TILE
   uint64_t needed = fast_floats(s);
   if (needed > 0 && needed <= u32_at(model + 36)) {
-    fast(s, &r, in, out, scratch, weight.left, weight.right, scale.data, shift.data);
+    fast(s, &r, in, out, scratch, scale.data, shift.data);
     return;
   }
 #endif
@@ -395,11 +550,11 @@ static void convolution(const uint8_t *model, const struct step *s, const float 
   }
 }
 
-/* The usual case: the largest of two by two. */
+/* The usual case: the largest of two by two, or of two in a row. */
 static void halve(const struct step *s, const float *in, float *out) {
   for (int32_t c = 0; c < s->c; c++, in += s->h * s->w)
     for (int32_t y = 0; y < s->oh; y++, out += s->ow) {
-      const float *top = in + 2 * y * s->w, *bottom = top + s->w;
+      const float *top = in + s->kh * y * s->w, *bottom = top + (s->kh - 1) * s->w;
       for (int32_t x = 0; x < s->ow; x++) {
         float a = top[2 * x] > top[2 * x + 1] ? top[2 * x] : top[2 * x + 1];
         float b = bottom[2 * x] > bottom[2 * x + 1] ? bottom[2 * x] : bottom[2 * x + 1];
@@ -409,8 +564,8 @@ static void halve(const struct step *s, const float *in, float *out) {
 }
 
 static void pool(const struct step *s, const float *in, float *out) {
-  if (s->kind == MAX_POOL && s->kh == 2 && s->kw == 2 && s->sh == 2 && s->sw == 2 &&
-      2 * s->oh <= s->h && 2 * s->ow <= s->w) {
+  if (s->kind == MAX_POOL && s->kh <= 2 && s->kw == 2 && s->sh == s->kh && s->sw == 2 &&
+      s->kh * s->oh <= s->h && 2 * s->ow <= s->w) {
     halve(s, in, out);
     return;
   }
@@ -447,8 +602,9 @@ static void moments(const struct step *s, const float *in, float *out) {
 static void affine(const uint8_t *model, const struct step *s, const float *in, float *out) {
   struct tensor scale = tensor_at(model, s->scale), shift = tensor_at(model, s->shift);
   uint32_t n = (uint32_t)(s->c * s->h * s->w), by = scale.n_values == 1 ? 0 : 4;
+  uint32_t step = shift.n_values == 1 ? 0 : 4;
   for (uint32_t k = 0; k < n; k++)
-    out[k] = activated(in[k] * f32_at(scale.data + by * k) + f32_at(shift.data + by * k),
+    out[k] = activated(in[k] * f32_at(scale.data + by * k) + f32_at(shift.data + step * k),
                        s->activation);
 }
 
@@ -511,6 +667,12 @@ static void mix(const uint8_t *model, const struct step *s, const float *in, flo
   for (int32_t k = 0; k < n; k++) out[k] = logf(fmaxf(out[k] / total, 1e-38f));
 }
 
+/* The kinds from FRAME on, in attention.c. */
+static void run_sequence_step(const uint8_t *model, const struct step *s, const float *in,
+                              const float *other, float *out, float *scratch);
+static int sequence_step_fits(const uint8_t *model, const struct step *s, uint64_t n,
+                              uint64_t made);
+
 static void run_step(const uint8_t *model, const struct step *s, float *arena, float *scratch,
                      const float *const *inputs) {
   const float *in = s->first < 0 ? inputs[-1 - s->first] : arena + s->first;
@@ -535,7 +697,8 @@ static void run_step(const uint8_t *model, const struct step *s, float *arena, f
   case COPY: memmove(out, in, sizeof(float) * (size_t)n); break;
   case LAYER_NORM: layer_norm(model, s, in, out); break;
   case MIX: mix(model, s, in, out); break;
-  default: softmax(in, out, n, f32_at(tensor_at(model, s->scale).data)); break;
+  case SOFTMAX: softmax(in, out, n, f32_at(tensor_at(model, s->scale).data)); break;
+  default: run_sequence_step(model, s, in, other, out, scratch); break;
   }
 }
 
@@ -670,8 +833,8 @@ static int step_fits(const uint8_t *model, const struct step *s) {
   case ADD:
   case MULTIPLY: return made == n && readable(model, s->second, n);
   case AFFINE:
-    return made == n && ((has_floats(model, s->scale, 1) && has_floats(model, s->shift, 1)) ||
-                         (has_floats(model, s->scale, n) && has_floats(model, s->shift, n)));
+    return made == n && (has_floats(model, s->scale, 1) || has_floats(model, s->scale, n)) &&
+           (has_floats(model, s->shift, 1) || has_floats(model, s->shift, n));
   case SIGNED_LOG: return made == 2 * n;
   case QUANTILES: return made % n == 0 && has_floats(model, s->weight, made + n);
   case COPY: return made == n;
@@ -679,7 +842,8 @@ static int step_fits(const uint8_t *model, const struct step *s) {
     return made == n && has_floats(model, s->weight, 1) && has_floats(model, s->scale, n) &&
            has_floats(model, s->shift, n);
   case MIX: return made == (uint64_t)s->ow && n % made == 0 && has_floats(model, s->weight, n);
-  default: return made == n && has_floats(model, s->scale, 1);
+  case SOFTMAX: return made == n && has_floats(model, s->scale, 1);
+  default: return sequence_step_fits(model, s, n, made);
   }
 }
 
