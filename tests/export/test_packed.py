@@ -1,6 +1,8 @@
 """Packed models: equal to PyTorch, written and read back, refused when damaged."""
 
 import itertools
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ from torch import nn
 from emboscope.errors import DataError, SettingsError
 from emboscope.export.interpreter import run_packed
 from emboscope.export.packed import load_packed, read_packed
-from emboscope.export.program import Buffer, Operation, Program, planned
+from emboscope.export.program import ACTIVATIONS, KINDS, Buffer, Operation, Program, planned
 from emboscope.export.translation import program_of
 from emboscope.learning.architecture import NetworkSettings
 from emboscope.learning.combinations import FUSIONS
@@ -86,6 +88,14 @@ def test_what_has_no_form_in_c_is_refused_and_what_has_is_told():
     network.combination = nn.Identity()
     with pytest.raises(SettingsError, match="Identity has no form in C"):
         program_of(network, used(network))
+
+
+def test_the_documentation_lists_all_kinds_of_steps_in_their_order():
+    text = (Path(__file__).parents[2] / "docs" / "compression.md").read_text(encoding="utf-8")
+    table = text[text.index("| kind | computes |") : text.index("Activations, after")]
+    firsts = "".join(line.split("|")[1] for line in table.splitlines() if line.startswith("| `"))
+    assert tuple(re.findall(r"`(\w+)`", firsts)) == KINDS
+    assert ", ".join(f"`{name}`" for name in ACTIVATIONS) in " ".join(text.split())
 
 
 def test_weights_that_are_used_twice_are_kept_once():

@@ -62,23 +62,21 @@ def test_attention_looks_at_one_token_where_the_scores_are_large():
 
 
 @pytest.mark.parametrize("n_directions", [1, 2])
-@pytest.mark.parametrize("n_units", [1, 5, 16, 21])
-def test_an_lstm_equals_that_of_pytorch(n_directions, n_units):
+@pytest.mark.parametrize(("n_channels", "n_units"), [(1, 1), (3, 5), (2, 16), (20, 21)])
+def test_an_lstm_equals_that_of_pytorch(n_directions, n_channels, n_units):
     torch.manual_seed(0)
-    layer = torch.nn.LSTM(4 * n_units, n_units, bias=False, bidirectional=n_directions == 2)
-    gates, recurrent = random(n_directions, 4 * n_units, 9), []
-    expected = []
-    for direction in range(n_directions):
-        end = "_reverse" if direction else ""
-        with torch.no_grad():  # both directions are given their own gates
-            getattr(layer, f"weight_ih_l0{end}").copy_(torch.eye(4 * n_units))
-            given = torch.from_numpy(gates[direction].T)
-            expected.append(layer(given)[0].chunk(n_directions, 1)[direction].T)
-        recurrent.append(getattr(layer, f"weight_hh_l0{end}").detach().numpy().T)
-    rows = gates.reshape(4 * n_directions, n_units, 9)
-    tensors = {"weight": np.stack(recurrent)}
-    found = computed("lstm", [rows], (n_directions, n_units, 9), tensors=tensors)
-    assert_allclose(found, torch.stack(expected), atol=2e-6)
+    layer = torch.nn.LSTM(n_channels, n_units, bidirectional=n_directions == 2)
+    steps, weights, biases = random(n_channels, 1, 9), [], []
+    with torch.no_grad():
+        expected = layer(torch.from_numpy(steps[:, 0].T))[0].T.reshape(n_directions, n_units, 9)
+        for end in ("", "_reverse")[:n_directions]:
+            given, before, *bias = (getattr(layer, f"{name}_l0{end}") for name in
+                                    ("weight_ih", "weight_hh", "bias_ih", "bias_hh"))  # fmt: skip
+            weights.append(torch.cat([given.T, before.T]).numpy())
+            biases.append(sum(bias).numpy())
+    tensors = {"weight": np.stack(weights), "shift": np.stack(biases)}
+    found = computed("lstm", [steps], expected.shape, tensors=tensors)
+    assert_allclose(found, expected, atol=2e-6)
 
 
 def test_a_blend_is_the_sum_of_the_channels_times_their_shares():
@@ -111,10 +109,11 @@ def test_what_is_not_finite_is_never_a_plausible_answer(bad):
 
 @pytest.mark.parametrize(
     ("kind", "shapes", "made"),
-    [("attention", [(2, 3, 40), (1, 3, 5)], (1, 3, 5)), ("lstm", [(4, 30, 2)], (1, 30, 2))],
+    [("attention", [(2, 3, 40), (1, 3, 5)], (1, 3, 5)), ("lstm", [(9, 1, 2)], (1, 30, 2))],
 )
 def test_scratch_that_is_too_small_for_a_step_is_refused(kind, shapes, made):
-    tensors = {"weight": np.zeros((30, 120))} if kind == "lstm" else {}
+    weights = {"weight": np.zeros((1, 39, 120)), "shift": np.zeros((1, 120))}
+    tensors = weights if kind == "lstm" else {}
     content = bytearray(content_of(kind, shapes, made, tensors=tensors))
     Runtime(bytes(content))
     n_arena, n_scratch = struct.unpack_from("<2I", content, 32)

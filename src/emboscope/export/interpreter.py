@@ -172,21 +172,20 @@ def _attention(x: np.ndarray, queries: np.ndarray, made: tuple[int, ...]) -> np.
     return np.einsum("hdt,hqt->hdq", values, weights)
 
 
-def _lstm(x: np.ndarray, made: tuple[int, ...], weight: np.ndarray, *_: object) -> np.ndarray:
-    """Hidden states (direction, unit, step)."""
+def _lstm(
+    x: np.ndarray, made: tuple[int, ...], weight: np.ndarray, scale: object, shift: np.ndarray
+) -> np.ndarray:
+    """Hidden states (direction, unit, step) of channels (channel, 1, step)."""
     n_directions, n_units, n_steps = made
-    given = x.reshape(n_directions, 4, n_units, n_steps).astype(np.float64)
-    recurrent = weight.reshape(n_directions, n_units, 4, n_units)
+    weights = weight.reshape(n_directions, len(x) + n_units, 4 * n_units).astype(np.float64)
     found = np.zeros(made)
-    for direction in range(n_directions):
+    for direction, bias in enumerate(shift.reshape(n_directions, -1)):
         cell, state = np.zeros(n_units), np.zeros(n_units)
         for step in range(n_steps)[:: -1 if direction else 1]:
-            gates = given[direction, ..., step] + np.einsum(
-                "j,jgk->gk", state, recurrent[direction]
-            )
-            enter, keep, leave = (_sigmoid(gates[k]) for k in (0, 1, 3))
-            cell = keep * cell + enter * np.tanh(gates[2])
-            state = leave * np.tanh(cell)
+            gates = bias + np.concatenate([x[:, 0, step], state]) @ weights[direction]
+            enter, keep, new, leave = gates.reshape(4, n_units)
+            cell = _sigmoid(keep) * cell + _sigmoid(enter) * np.tanh(new)
+            state = _sigmoid(leave) * np.tanh(cell)
             found[direction, :, step] = state
     return found
 

@@ -126,7 +126,7 @@ def scratch_of(operation: Operation) -> int:
     if operation.kind == "attention":
         return N_QUERIES * (operation.first.shape[2] + made[1])  # scores, a block of queries
     if operation.kind == "lstm":
-        return 6 * made[1]  # four gates, cell and state of each unit
+        return 6 * made[1] + operation.first.shape[0]  # gates, state, cell; the channels of a step
     return made[1] * made[2]
 
 

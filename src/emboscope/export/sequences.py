@@ -55,15 +55,14 @@ def lstm(builder: Builder, encoder: nn.Module, view: Buffer) -> Buffer:
     """Mean and maximum of the hidden states over time."""
     assert isinstance(encoder, Lstm)
     steps = builder.layers(view, encoder.stem)
-    inner, ends = encoder.lstm, ("", "_reverse")
-    given = [torch.cat([getattr(inner, f"{name}_l0{end}") for end in ends])
-             for name in ("weight_ih", "bias_ih", "bias_hh")]  # fmt: skip
-    gates = _linear(builder, steps, given[0], given[1] + given[2])
-    recurrent = [getattr(inner, f"weight_hh_l0{end}").T for end in ends]  # (unit, 4 units)
-    shape = (2, inner.hidden_size, steps.shape[2])
-    rows = Buffer(gates.number, (8, *shape[1:]))  # the gates of one direction, then of the other
-    tensors = {"weight": torch.stack(recurrent)}
-    states = builder.add("lstm", builder.new(shape), rows, tensors=tensors)
+    inner, weights, biases = encoder.lstm, [], []
+    for end in ("", "_reverse"):
+        both = [getattr(inner, f"weight_{part}_l0{end}") for part in ("ih", "hh")]
+        weights.append(torch.cat(both, dim=1).T)  # (channel + unit, 4 units)
+        biases.append(getattr(inner, f"bias_ih_l0{end}") + getattr(inner, f"bias_hh_l0{end}"))
+    tensors = {"weight": torch.stack(weights), "shift": torch.stack(biases)}
+    out = builder.new((2, inner.hidden_size, steps.shape[2]))
+    states = builder.add("lstm", out, steps, tensors=tensors)
     units = Buffer(states.number, (2 * inner.hidden_size, 1, steps.shape[2]))
     return builder.add("moments", builder.new((2 * units.shape[0], 1, 1)), units)
 

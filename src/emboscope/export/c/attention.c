@@ -135,40 +135,45 @@ static void attention(const struct step *s, const float *in, const float *querie
   }
 }
 
-/* gates += weights·state, with the weights of one unit of the state side by side. */
-static void add_state(const uint8_t *weights, const float *state, int32_t n, float *gates) {
-  int32_t gate = 0;
+/* gates += weights·given, with the weights of one given number side by side. */
+static void add_given(const uint8_t *weights, const float *given, int32_t n_given, int32_t n_gates,
+                      float *gates) {
+  int32_t done = 0, row = 4 * n_gates; /* bytes */
 #if TILE
-  for (; gate + TILE <= 4 * n; gate += TILE, gates += TILE, weights += 4 * TILE) {
+  for (; done + TILE <= n_gates; done += TILE) {
+    float *at = gates + done;
     lanes a, b, c, d, x;
-    LOAD(a, gates), LOAD(b, gates + LANES), LOAD(c, gates + 2 * LANES), LOAD(d, gates + 3 * LANES);
-    for (int32_t k = 0; k < n; k++) {
-      const uint8_t *from = weights + 16 * n * k;
-      LOAD(x, from), a += state[k] * x;
-      LOAD(x, from + 4 * LANES), b += state[k] * x;
-      LOAD(x, from + 8 * LANES), c += state[k] * x;
-      LOAD(x, from + 12 * LANES), d += state[k] * x;
+    LOAD(a, at), LOAD(b, at + LANES), LOAD(c, at + 2 * LANES), LOAD(d, at + 3 * LANES);
+    for (int32_t k = 0; k < n_given; k++) {
+      const uint8_t *from = weights + row * k + 4 * done;
+      LOAD(x, from), a += given[k] * x;
+      LOAD(x, from + 4 * LANES), b += given[k] * x;
+      LOAD(x, from + 8 * LANES), c += given[k] * x;
+      LOAD(x, from + 12 * LANES), d += given[k] * x;
     }
-    memcpy(gates, &a, sizeof a), memcpy(gates + LANES, &b, sizeof b);
-    memcpy(gates + 2 * LANES, &c, sizeof c), memcpy(gates + 3 * LANES, &d, sizeof d);
+    memcpy(at, &a, sizeof a), memcpy(at + LANES, &b, sizeof b);
+    memcpy(at + 2 * LANES, &c, sizeof c), memcpy(at + 3 * LANES, &d, sizeof d);
   }
 #endif
-  for (int32_t left = 4 * n - gate; left > 0; left--, gates++, weights += 4)
-    for (int32_t k = 0; k < n; k++) *gates += state[k] * f32_at(weights + 16 * n * k);
+  for (int32_t k = 0; k < n_given; k++, weights += row)
+    for (int32_t gate = done; gate < n_gates; gate++)
+      gates[gate] += given[k] * f32_at(weights + 4 * gate);
 }
 
-/* Hidden states of one layer: gates in, forget, cell, out; the second direction from the end. */
+/* Hidden states of one layer: gates in, forget, cell, out; the second direction from the end.
+ * What is given at a step are its channels and the state before. */
 static void lstm(const uint8_t *model, const struct step *s, const float *in, float *out,
                  float *scratch) {
-  const uint8_t *weights = tensor_at(model, s->weight).data;
-  int32_t n = s->oh, n_steps = s->ow;
-  float *gates = scratch, *cell = gates + 4 * n, *state = cell + n;
-  for (int32_t direction = 0; direction < s->oc; direction++) {
-    memset(cell, 0, sizeof(float) * 2 * (size_t)n);
+  const uint8_t *weights = tensor_at(model, s->weight).data, *bias = tensor_at(model, s->shift).data;
+  int32_t n = s->oh, n_steps = s->ow, n_given = s->c + n;
+  float *gates = scratch, *given = gates + 4 * n, *state = given + s->c, *cell = state + n;
+  for (int32_t direction = 0; direction < s->oc; direction++, out += n * n_steps) {
+    memset(state, 0, sizeof(float) * 2 * (size_t)n);
     for (int32_t passed = 0; passed < n_steps; passed++) {
       int32_t step = direction ? n_steps - 1 - passed : passed;
-      for (int32_t gate = 0; gate < 4 * n; gate++) gates[gate] = in[gate * n_steps + step];
-      add_state(weights, state, n, gates);
+      for (int32_t c = 0; c < s->c; c++) given[c] = in[c * n_steps + step];
+      for (int32_t gate = 0; gate < 4 * n; gate++) gates[gate] = f32_at(bias + 4 * gate);
+      add_given(weights, given, n_given, 4 * n, gates);
       squash(gates, 2 * n);
       squash(gates + 3 * n, n);
       for (int32_t k = 0; k < n; k++)
@@ -176,9 +181,8 @@ static void lstm(const uint8_t *model, const struct step *s, const float *in, fl
       for (int32_t k = 0; k < n; k++) state[k] = gates[3 * n + k] * bent(cell[k]);
       for (int32_t k = 0; k < n; k++) out[k * n_steps + step] = state[k];
     }
-    weights += 16 * n * n;
-    in += 4 * n * n_steps;
-    out += n * n_steps;
+    weights += 16 * n * n_given;
+    bias += 16 * n;
   }
 }
 
@@ -203,7 +207,7 @@ static void run_sequence_step(const uint8_t *model, const struct step *s, const 
 
 static int sequence_step_fits(const uint8_t *model, const struct step *s, uint64_t n,
                               uint64_t made) {
-  uint64_t scratch = u32_at(model + 36);
+  uint64_t scratch = u32_at(model + 36), gates;
   switch (s->kind) {
   case FRAME:
     return s->oc == s->c && s->ph >= 0 && s->pw >= 0 && s->ph < MOST_SIDE && s->pw < MOST_SIDE;
@@ -215,9 +219,10 @@ static int sequence_step_fits(const uint8_t *model, const struct step *s, uint64
     return s->c == 2 * s->oc && s->h == s->oh && readable(model, s->second, made) &&
            QUERIES * ((uint64_t)s->w + (uint64_t)s->h) <= scratch;
   case LSTM:
-    return s->oc <= 2 && s->c == 4 * s->oc && s->h == s->oh && s->w == s->ow &&
-           has_floats(model, s->weight, 4 * (uint64_t)s->oc * (uint64_t)s->oh * (uint64_t)s->oh) &&
-           6 * (uint64_t)s->oh <= scratch;
+    gates = 4 * (uint64_t)s->oc * (uint64_t)s->oh;
+    return s->oc <= 2 && s->h == 1 && s->w == s->ow &&
+           has_floats(model, s->weight, gates * ((uint64_t)s->c + (uint64_t)s->oh)) &&
+           has_floats(model, s->shift, gates) && 6 * (uint64_t)s->oh + (uint64_t)s->c <= scratch;
   default: /* BLEND */
     return made * (uint64_t)s->c == n && readable(model, s->second, (uint64_t)s->c);
   }
