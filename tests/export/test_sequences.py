@@ -56,9 +56,9 @@ def test_attention_equals_that_of_pytorch(n_heads, width, n_tokens, n_queries):
 
 def test_attention_looks_at_one_token_where_the_scores_are_large():
     pairs = np.zeros((2, 1, 3), np.float32)
-    pairs[0, 0], pairs[1, 0] = (-400, 400, 0), (5, 6, 7)  # keys; values
+    pairs[0, 0], pairs[1, 0] = (300, 400, 0), (5, 6, 7)  # keys; values
     found = computed("attention", [pairs, np.array([[[1, -1]]], np.float32)], (1, 1, 2))
-    assert found.tolist() == [[[6, 5]]]
+    assert found.tolist() == [[[6, 7]]]
 
 
 @pytest.mark.parametrize("n_directions", [1, 2])
@@ -120,6 +120,55 @@ def test_scratch_that_is_too_small_for_a_step_is_refused(kind, shapes, made):
     struct.pack_into("<2I", content, 32, n_arena - 1, n_scratch - 1)
     with pytest.raises(DataError, match="malformed"):
         Runtime(bytes(content))
+
+
+STEPS = {  # shapes of inputs, shape made, tensors, the fields of which none can be one less
+    "frame": ([(3, 2, 5)], (3, 4, 4), {}, "c oc"),
+    "channel_norm": ([(3, 2, 5)], (3, 2, 5), {"weight": 1, "scale": 3, "shift": 3},
+                     "c h w oc oh ow"),
+    "attention": ([(4, 3, 5), (2, 3, 6)], (2, 3, 6), {}, "c h oc oh"),
+    "lstm": ([(3, 1, 5)], (2, 4, 5), {"weight": 2 * 7 * 16, "shift": 2 * 16}, "c h w oc oh ow"),
+    "blend": ([(3, 2, 5), (3, 1, 1)], (1, 2, 5), {}, "h w oh ow"),
+}  # fmt: skip
+FIELDS = ["kind", "out", "first", "second", "c", "h", "w", "oc", "oh", "ow", "kh", "kw", "sh", "sw",
+          "ph", "pw", "weight", "scale", "shift"]  # fmt: skip
+
+
+def one_step(kind):
+    """A model of one step, and where its step begins."""
+    shapes, made, sizes, _ = STEPS[kind]
+    tensors = {name: np.ones(size) for name, size in sizes.items()}
+    content = content_of(kind, shapes, made, tensors=tensors)
+    return content, content.index(read_packed(content).steps.tobytes())
+
+
+@pytest.mark.parametrize("kind", STEPS)
+def test_a_step_whose_shapes_or_tensors_do_not_fit_is_refused(kind):
+    content, start = one_step(kind)
+    Runtime(content)
+    *_, tensors, sides = STEPS[kind]
+    wrong = [(name, -1) for name in tensors] + [(name, 7) for name in tensors]
+    wrong += [("ph", -1), ("pw", -1)] if kind == "frame" else []
+    for name in sides.split():
+        (old,) = struct.unpack_from("<i", content, start + 4 * FIELDS.index(name))
+        wrong.append((name, old - 1))
+    for name, value in wrong:
+        changed = bytearray(content)
+        struct.pack_into("<i", changed, start + 4 * FIELDS.index(name), value)
+        with pytest.raises(DataError, match="malformed"):
+            Runtime(with_crc(bytes(changed)))
+
+
+@pytest.mark.parametrize(
+    ("kind", "shapes", "made"),
+    [
+        ("attention", [(4, 3, 5), (2, 3, 5)], (2, 3, 6)),
+        ("blend", [(3, 2, 5), (2, 1, 1)], (1, 2, 5)),
+    ],
+)
+def test_a_second_buffer_that_is_too_short_is_refused(kind, shapes, made):
+    with pytest.raises(DataError, match="malformed"):
+        Runtime(content_of(kind, shapes, made))
 
 
 def changed_steps():
