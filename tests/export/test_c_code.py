@@ -202,6 +202,14 @@ def test_convolutions_of_every_stride_equal_pytorch(shape, kernel, stride, paddi
     assert_allclose(found, expected, atol=2e-5)
 
 
+@pytest.mark.parametrize("kernel", [(1, 2), (2, 2), (2, 1), (3, 2)])
+def test_the_largest_of_windows_equals_pytorch(kernel):
+    image = random(2, 6, 9)
+    expected = torch.nn.functional.max_pool2d(torch.from_numpy(image), kernel)
+    found = computed("max_pool", [image], tuple(expected.shape), kernel=kernel, stride=kernel)
+    assert found.tolist() == expected.tolist()
+
+
 def test_scratch_that_is_too_small_is_refused():
     content = bytearray(packed(trained("cnn2d")))
     n_arena, n_scratch = struct.unpack_from("<2I", content, 32)
