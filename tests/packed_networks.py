@@ -1,9 +1,11 @@
 """Networks for tests of packed models: none of their numbers is an initial one."""
 
+import numpy as np
 import torch
 
 from emboscope.compression.finetune import inner_layers
 from emboscope.compression.quantizers import QuantizerSettings, quantize, settle
+from emboscope.export.integer import integer_program, observed_ranges
 from emboscope.export.packed import packed_bytes
 from emboscope.export.translation import program_of
 from emboscope.learning.architecture import (
@@ -15,7 +17,11 @@ from emboscope.learning.architecture import (
 )
 from emboscope.learning.combinations import FUSIONS
 from emboscope.learning.encoders import ENCODERS
+from emboscope.learning.estimator import SignalClassifier
 from emboscope.learning.models import build_network
+from emboscope.representations.front_end import FrontEnd
+from emboscope.representations.measures import MeasuresSettings
+from emboscope.representations.views import SpectrogramSettings, WaveformSettings
 
 SHAPES = {"waveform": (1, 178), "spectrogram": (1, 32, 37), "measures": (12,)}
 NARROW = NetworkSettings(
@@ -62,3 +68,35 @@ def used(network):
 def packed(network):
     program = program_of(network, used(network))
     return packed_bytes(program, ["a", "b", "c"], "0" * 64)
+
+
+def arrays(n=4):
+    return {name: view.numpy() for name, view in views(n).items()}
+
+
+def classifier_of(network, model):
+    """A fitted classifier around a network."""
+    classifier = SignalClassifier(model, network=NARROW)
+    classifier.classes_, classifier.shapes_ = np.arange(3), used(network)
+    classifier.network_ = network
+    return classifier
+
+
+def packed_with_front_end():
+    """A late fusion of all views that are made in C, of I and Q."""
+    made = {
+        "waveform": WaveformSettings(scaling="background"),
+        "spectrogram": SpectrogramSettings(reference="background", n_fft=12, hop=30),
+        "measures": MeasuresSettings(),
+    }
+    front_end = FrontEnd(sfreq=2000.0, n_channels=2, n_times=400, views=made)
+    torch.manual_seed(2)
+    network = build_network("hybrid_late", front_end.shapes, 3, NARROW).eval()
+    return packed_bytes(program_of(network, front_end.shapes, front_end), ["a", "b", "c"], "0" * 64)
+
+
+def packed_in_bytes(network):
+    """The same in whole numbers."""
+    program = program_of(network, used(network))
+    whole = integer_program(program, observed_ranges(program, arrays(4)))
+    return packed_bytes(whole, ["a", "b", "c"], "0" * 64)

@@ -12,28 +12,28 @@ from numpy.testing import assert_allclose
 
 from damaged_models import FUZZ, with_crc
 from emboscope.errors import DataError, EmboscopeError, SettingsError
-from emboscope.export.c_code import export_c
+from emboscope.export.c_code import CodeForm, export_c
 from emboscope.export.manifest import read_manifest
 from emboscope.export.packed import read_packed
 from emboscope.export.runtime import SHARED, STRICT, Runtime, compiled, compiler, runtime_source
 from emboscope.learning.architecture import HITS, NetworkSettings
-from emboscope.learning.estimator import SignalClassifier
-from packed_networks import EXPORTED, METHODS, NARROW, SEQUENCES, packed, trained, used, views
+from packed_networks import (
+    EXPORTED,
+    METHODS,
+    NARROW,
+    SEQUENCES,
+    arrays,
+    classifier_of,
+    packed,
+    packed_in_bytes,
+    packed_with_front_end,
+    trained,
+    used,
+    views,
+)
 from packed_steps import computed, random
 
 pytestmark = pytest.mark.skipif(compiler() is None, reason="no C compiler")
-
-
-def arrays(n=4):
-    return {name: view.numpy() for name, view in views(n).items()}
-
-
-def classifier_of(network, model):
-    """A fitted classifier around a network."""
-    classifier = SignalClassifier(model, network=NARROW)
-    classifier.classes_, classifier.shapes_ = np.arange(3), used(network)
-    classifier.network_ = network
-    return classifier
 
 
 @pytest.mark.parametrize("model", EXPORTED)
@@ -82,7 +82,8 @@ def test_channels_and_layers_without_a_weight_are_computed():
 def test_the_export_is_one_function_with_its_proof(tmp_path):
     network = trained("hybrid_late", "pttq")
     manifest = export_c(classifier_of(network, "hybrid_late"), tmp_path, arrays(300),
-                        ["artifact", 'gas"eous', "solid"], prefix="hits")  # fmt: skip
+                        ["artifact", 'gas"eous', "solid"],
+                        form=CodeForm(prefix="hits"))  # fmt: skip
     assert read_manifest(tmp_path) == manifest
     check = (tmp_path / "check.json").read_text()
     assert '"inputs": "real"' in check
@@ -112,7 +113,7 @@ def test_nothing_is_written_when_the_numbers_differ(tmp_path):
         export_c(classifier, tmp_path / "out", arrays(), tolerance=-1)
     assert not (tmp_path / "out").exists()
     with pytest.raises(SettingsError, match="prefix '2d': no name in C"):
-        export_c(classifier, tmp_path, prefix="2d")
+        export_c(classifier, tmp_path, form=CodeForm(prefix="2d"))
 
 
 @pytest.mark.parametrize(
@@ -248,6 +249,8 @@ def test_code_that_the_compiler_refuses_is_told():
 def mutated(rng, n):
     """Whole models with changed bytes, and their checksum put right, so that all is looked at."""
     forms = {method: packed(trained("hybrid_late", method)) for method in (None, *METHODS)}
+    forms["front end"] = packed_with_front_end()
+    forms["bytes"] = packed_in_bytes(trained("hybrid_late", "pttq"))
     forms["gated"] = packed(trained("hybrid_gated", "ttq", settings=SEQUENCES))
     for number in range(n):
         content = bytearray(forms[list(forms)[number % len(forms)]])

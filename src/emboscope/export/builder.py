@@ -12,7 +12,7 @@ from emboscope.learning.architecture import LinearHead
 from emboscope.learning.combinations import FUSIONS
 from emboscope.learning.encoders import ENCODERS
 
-Values = Tensor | float
+Values = Tensor | np.ndarray | float
 
 
 class Builder:

@@ -4,6 +4,7 @@ import copy
 import re
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,8 @@ import torch
 from emboscope.compression.cost import count_macs
 from emboscope.compression.quantizers import settle
 from emboscope.errors import SettingsError
+from emboscope.export.high_pass import high_pass_code
+from emboscope.export.integer import integer_program, observed_ranges
 from emboscope.export.interpreter import run_packed
 from emboscope.export.manifest import (
     NOTICE,
@@ -25,13 +28,39 @@ from emboscope.export.onnx import samples_of
 from emboscope.export.packed import PackedModel, packed_bytes, read_packed
 from emboscope.export.runtime import Runtime, compiler, runtime_source
 from emboscope.export.translation import program_of
+from emboscope.export.views import SIGNAL, signals_of
 from emboscope.learning.estimator import SignalClassifier
+from emboscope.representations.front_end import FrontEnd
 
 N_CHECKED = 256
 TOLERANCE = 1e-4  # of a probability
 _N_INTERPRETED = 8  # rows of the slow twin
+_N_CALIBRATED = 64  # rows
+_NO_LIMIT = 1.0  # of whole numbers: the difference is told, and not refused
 _LINE = 20  # bytes of the array on a line
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+@dataclass(frozen=True)
+class CodeForm:
+    """What stands in the C code.
+
+    Attributes
+    ----------
+    prefix : str
+        Of the names.
+    front_end : bool
+        Whether the views are made in C too.
+    integer : bool
+        Whether activations are whole numbers of eight bits, as a device adds them fastest.
+    calibration : dict of ndarray, optional
+        Views that tell how large activations become: of the training part, or simulated ones.
+    """
+
+    prefix: str = "emboscope"
+    front_end: bool = False
+    integer: bool = False
+    calibration: Mapping[str, np.ndarray] | None = None
 
 
 def export_c(
@@ -41,12 +70,13 @@ def export_c(
     classes: Sequence[str] | None = None,
     metrics: Mapping[str, object] | None = None,
     tolerance: float = TOLERANCE,
-    prefix: str = "emboscope",
+    form: CodeForm | None = None,
 ) -> Manifest:
     """Write `model.c`, `model.h`, `model.emb`, `check.json` and `manifest.json`.
 
     `int emboscope_predict(const float *VIEW, …, float *probabilities)` takes the views of one
-    sample. `model.c` needs the standard library alone, allocates nothing and holds the weights.
+    sample; with the front end inside, `const float *signal`, the segment that they are made of.
+    `model.c` needs the standard library alone, allocates nothing and holds the weights.
 
     Parameters
     ----------
@@ -62,8 +92,7 @@ def export_c(
         Scores of the classifier, copied to the manifest.
     tolerance : float
         Largest difference of a probability that is accepted.
-    prefix : str
-        Of the names in C.
+    form : CodeForm, optional
 
     Returns
     -------
@@ -74,48 +103,92 @@ def export_c(
     SettingsError
         If a part of the network has no form in C, or the prefix is no name in C.
     EmboscopeError
-        If C or the packed model and PyTorch differ by more than `tolerance`; nothing is written.
+        If C or the packed model and PyTorch differ by more than `tolerance`, which has no say in
+        whole numbers; nothing is written.
     """
+    form = form or CodeForm()
+    prefix = form.prefix
     if not _NAME.fullmatch(prefix):
         raise SettingsError(f"prefix '{prefix}': no name in C; expected letters, digits and _.")
     export = export_of(classifier, "c", classes, metrics)
-    shapes, names, source = export.shapes, export.classes, weights_sha256(classifier.network_)
+    names, source = export.classes, weights_sha256(classifier.network_)
     network = copy.deepcopy(classifier.network_)
     settle(network).cpu().eval()
-    content = packed_bytes(program_of(network, shapes), names, source)
-    samples = samples_of(shapes, views, N_CHECKED)
+    chain = _front_end_of(classifier) if form.front_end else None
+    program = program_of(network, export.shapes, chain)
+    if form.integer:
+        program = integer_program(program, observed_ranges(program, _calibration(form, chain)))
+    content = packed_bytes(program, names, source)
     model = read_packed(content)
-    found = _checked(network, content, model, samples, tolerance)
+    samples, given = _inputs(chain, export.shapes, views)
+    with torch.no_grad():
+        expected = network(samples).softmax(1).numpy()
+    found = _checked(expected, content, model, given, _NO_LIMIT if form.integer else tolerance)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "model.emb").write_bytes(content)
-    (folder / "model.h").write_text(_header(prefix, shapes, names, source), encoding="utf-8")
-    code = _code(prefix, shapes, names, content, model)
-    (folder / "model.c").write_text(code, encoding="utf-8")
+    header = _header(prefix, model.inputs, names, source, chain)
+    (folder / "model.h").write_text(header, encoding="utf-8")
+    text = _code(prefix, names, content, model, chain)
+    (folder / "model.c").write_text(text, encoding="utf-8")
     one = {name: tensor[:1] for name, tensor in samples.items()}
     check = {
         "n_inputs": N_CHECKED,
+        "front_end": form.front_end,
+        "integer": form.integer,
         "inputs": "random" if views is None else "real",
         **found,
-        "tolerance": tolerance,
+        "tolerance": _NO_LIMIT if form.integer else tolerance,
         "weights_bytes": len(content),
         "arena_bytes": 4 * model.n_arena,
         "macs": sum(count_macs(network, one).values()),
     }
-    return export.finish(folder, check, ("model.c", "model.h", "model.emb"))
+    asked = replace(export, shapes=model.inputs)
+    return asked.finish(folder, check, ("model.c", "model.h", "model.emb"))
+
+
+def _calibration(form: CodeForm, chain: FrontEnd | None) -> dict[str, np.ndarray]:
+    """The first rows of the views to calibrate with, or the signals that they are made of."""
+    if not form.calibration:
+        raise SettingsError(
+            "integer: nothing to calibrate with; expected views of the training part. Give "
+            "calibration, or name the data by --on."
+        )
+    few = {name: view[:_N_CALIBRATED] for name, view in form.calibration.items()}
+    return few if chain is None else {SIGNAL: signals_of(chain, few, len(few["waveform"]))}
+
+
+def _front_end_of(classifier: SignalClassifier) -> FrontEnd:
+    """The front end of a classifier, or a refusal."""
+    if classifier.front_end is None:
+        raise SettingsError(
+            "front end: this model was trained without one; expected settings that make its views. "
+            "Leave --front-end out."
+        )
+    return classifier.front_end
+
+
+def _inputs(
+    chain: FrontEnd | None,
+    shapes: Mapping[str, tuple[int, ...]],
+    views: Mapping[str, np.ndarray] | None,
+) -> tuple[dict[str, torch.Tensor], dict[str, np.ndarray]]:
+    """What PyTorch reads for the check, and what C reads."""
+    if chain is not None:
+        signal = signals_of(chain, views, N_CHECKED)
+        return samples_of(shapes, chain.compute(signal), N_CHECKED), {SIGNAL: signal}
+    samples = samples_of(shapes, views, N_CHECKED)
+    return samples, {name: tensor.numpy() for name, tensor in samples.items()}
 
 
 def _checked(
-    network: torch.nn.Module,
+    expected: np.ndarray,
     content: bytes,
     model: PackedModel,
-    samples: Mapping[str, torch.Tensor],
+    given: Mapping[str, np.ndarray],
     tolerance: float,
 ) -> dict[str, object]:
     """Largest differences from PyTorch, and the time of one decision in C."""
-    with torch.no_grad():
-        expected = network(dict(samples)).softmax(1).numpy()
-    arrays = {name: tensor.numpy() for name, tensor in samples.items()}
-    few = {name: view[:_N_INTERPRETED] for name, view in arrays.items()}
+    few = {name: view[:_N_INTERPRETED] for name, view in given.items()}
     interpreted = run_packed(model, few)
     differences = [float(np.abs(interpreted - expected[:_N_INTERPRETED]).max())]
     found: dict[str, object] = {
@@ -125,7 +198,7 @@ def _checked(
     if found["compiled"]:
         runtime = Runtime(content)
         begin = time.perf_counter()
-        in_c = runtime.predict_proba(arrays)
+        in_c = runtime.predict_proba(given)
         found["milliseconds"] = 1e3 * (time.perf_counter() - begin) / len(in_c)
         differences.append(float(np.abs(in_c - expected).max()))
         found["largest_difference"] = differences[1]
@@ -155,7 +228,11 @@ def _head(prefix: str, source: str) -> str:
 
 
 def _header(
-    prefix: str, shapes: Mapping[str, tuple[int, ...]], classes: Sequence[str], source: str
+    prefix: str,
+    shapes: Mapping[str, tuple[int, ...]],
+    classes: Sequence[str],
+    source: str,
+    front_end: FrontEnd | None,
 ) -> str:
     """`model.h`."""
     guard = f"{prefix.upper()}_MODEL_H"
@@ -164,6 +241,8 @@ def _header(
         for name, shape in shapes.items()
     )
     names = ", ".join(classes)
+    if front_end is not None:
+        sizes += "\n * " + _of_signal(front_end)
     return f"""{_head(prefix, source)}#ifndef {guard}
 #define {guard}
 #ifdef __cplusplus
@@ -182,7 +261,7 @@ int {prefix}_check(void);
 {sizes}
  */
 int {prefix}_predict({_arguments(shapes)});
-
+{high_pass_code(prefix, front_end)[0]}
 #ifdef __cplusplus
 }}
 #endif
@@ -190,12 +269,24 @@ int {prefix}_predict({_arguments(shapes)});
 """
 
 
+def _of_signal(front_end: FrontEnd) -> str:
+    """What the signal has to be, for the header."""
+    parts = [f"The signal: {front_end.sfreq:g} Hz, in the unit of the recordings"]
+    if front_end.n_channels == 2:
+        parts.append("I, then Q")
+    if front_end.high_pass_hz:
+        parts.append(f"after the high-pass at {front_end.high_pass_hz:g} Hz")
+    if front_end.peak_sample:
+        parts.append(f"the peak of the event at sample {front_end.peak_sample}")
+    return ", ".join(parts) + "."
+
+
 def _code(
     prefix: str,
-    shapes: Mapping[str, tuple[int, ...]],
     classes: Sequence[str],
     content: bytes,
     model: PackedModel,
+    front_end: FrontEnd | None,
 ) -> str:
     """`model.c`: the runtime, the weights, and the functions of the header."""
     lines = [
@@ -203,7 +294,7 @@ def _code(
         for start in range(0, len(content), _LINE)
     ]
     quoted = ", ".join('"' + re.sub(r'["\\\n]', "_", name) + '"' for name in classes)
-    given = ", ".join(_identifier(name) for name in shapes)
+    given = ", ".join(map(_identifier, model.inputs))
     source = str(model.notes["source_weights_sha256"])
     array = ",\n".join(lines)
     return f"""{_head(prefix, source)}#include "model.h"
@@ -221,9 +312,9 @@ const char *const {prefix}_classes[{prefix.upper()}_N_CLASSES] = {{{quoted}}};
 
 int {prefix}_check(void) {{ return emb_check(MODEL.bytes, sizeof MODEL.bytes); }}
 
-int {prefix}_predict({_arguments(shapes)}) {{
+int {prefix}_predict({_arguments(model.inputs)}) {{
   const float *const inputs[] = {{{given}}};
   emb_run(MODEL.bytes, ARENA, inputs, probabilities);
   return 0;
 }}
-"""
+{high_pass_code(prefix, front_end)[1]}"""

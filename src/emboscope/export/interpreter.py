@@ -6,16 +6,21 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from emboscope.export.forms import unpack
+from emboscope.export.front_end_steps import FRONT_END_STEPS, spectrum
+from emboscope.export.integer_steps import run_integer
 from emboscope.export.packed import PackedModel
-from emboscope.export.program import ACTIVATIONS, KINDS
+from emboscope.export.program import ACTIVATIONS, INTEGER, KINDS
+from emboscope.export.steps import activated, convolved, pooled, read, sigmoid
 
-_erf = np.vectorize(math.erf, otypes=[float])
-_LEAK = 0.01
 _COMPRESSION = 4.0
 _LEAST_WIDTH = 1e-12
 
 
-def run_packed(model: PackedModel, views: Mapping[str, np.ndarray]) -> np.ndarray:
+def run_packed(
+    model: PackedModel,
+    views: Mapping[str, np.ndarray],
+    watch: Callable[[int, np.ndarray], None] | None = None,
+) -> np.ndarray:
     """Probabilities (n, class) of views (n, …), one row after the other.
 
     Parameters
@@ -23,6 +28,8 @@ def run_packed(model: PackedModel, views: Mapping[str, np.ndarray]) -> np.ndarra
     model : PackedModel
     views : mapping of ndarray
         Those that it names.
+    watch : callable, optional
+        Told the number of each step and what it wrote.
     """
     tensors = [unpack(tensor) for tensor in model.tensors]
     n_rows = len(next(iter(views.values())))
@@ -30,65 +37,43 @@ def run_packed(model: PackedModel, views: Mapping[str, np.ndarray]) -> np.ndarra
     for row in range(n_rows):
         inputs = [np.ravel(views[name][row]).astype(np.float32) for name in model.inputs]
         arena = np.zeros(model.n_arena, np.float32)
-        for step in model.steps:
-            _run_step(step, arena, inputs, tensors)
+        for number, step in enumerate(model.steps):
+            if KINDS[step[0]] in INTEGER:
+                written = run_integer(step, arena, inputs, model.tensors)
+            else:
+                written = _run_step(step, arena, inputs, tensors)
+            if watch is not None:
+                watch(number, written)
         found[row] = arena[model.out : model.out + model.n_classes]
     return found
 
 
 def _run_step(
     step: np.ndarray, arena: np.ndarray, inputs: list[np.ndarray], tensors: list[np.ndarray]
-) -> None:
+) -> np.ndarray:
+    """What the step writes, once it is written."""
     kind, out, first, second = (int(value) for value in step[:4])
     given, made = tuple(map(int, step[4:7])), tuple(map(int, step[7:10]))
     weight, scale, shift = (tensors[n] if n >= 0 else np.zeros(0, np.float32) for n in step[16:19])
-    x = _read(arena, inputs, first, int(np.prod(given)))
+    x = read(arena, inputs, first, int(np.prod(given)))
     name = KINDS[kind]
     if name == "convolution":
-        y = _convolved(step, x.reshape(given), weight)
+        y = convolved(step, x.reshape(given), weight)
         y = y * scale[:, None, None] + shift[:, None, None]
     elif name in ("max_pool", "mean_pool"):
-        y = _pooled(step, x.reshape(given), name)
+        y = pooled(step, x.reshape(given), name)
     elif name in _OF_TWO:
         size = {"attention": math.prod(made), "blend": given[0]}.get(name, x.size)
-        y = _OF_TWO[name](x.reshape(given), _read(arena, inputs, second, size), made)
+        y = _OF_TWO[name](x.reshape(given), read(arena, inputs, second, size), made)
+    elif name == "spectrum":
+        y = spectrum(step, x.reshape(given), weight, shift)
     elif name == "frame":
         y = _framed(step, x.reshape(given), made)
     else:
         y = _SIMPLE[name](x.reshape(given), made, weight, scale, shift)
-    values = _activated(np.ravel(y).astype(np.float32), ACTIVATIONS[int(step[19])])
+    values = activated(np.ravel(y).astype(np.float32), ACTIVATIONS[int(step[19])])
     arena[out : out + values.size] = values
-
-
-def _read(arena: np.ndarray, inputs: list[np.ndarray], place: int, size: int) -> np.ndarray:
-    return inputs[-1 - place] if place < 0 else arena[place : place + size]
-
-
-def _activated(values: np.ndarray, name: str) -> np.ndarray:
-    return _ACTIVATIONS[name](values)
-
-
-def _convolved(step: np.ndarray, image: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """Sums of the products, (n_out, row, column)."""
-    kh, kw, sh, sw, ph, pw = map(int, step[10:16])
-    padded = np.pad(image, ((0, 0), (ph, ph), (pw, pw)))
-    windows = np.lib.stride_tricks.sliding_window_view(padded, (kh, kw), axis=(1, 2))
-    windows = windows[:, ::sh, ::sw]  # (channel, row, column, kh, kw)
-    kernels = weight.reshape(int(step[7]), image.shape[0], kh, kw)
-    return np.einsum("crsij,ocij->ors", windows, kernels, optimize=True)
-
-
-def _pooled(step: np.ndarray, image: np.ndarray, name: str) -> np.ndarray:
-    """Of each window what there is of it."""
-    n_channels, n_rows, n_columns = map(int, step[7:10])
-    kh, kw, sh, sw = map(int, step[10:14])
-    found = np.zeros((n_channels, n_rows, n_columns), np.float32)
-    for row in range(n_rows):
-        for column in range(n_columns):
-            window = image[:, row * sh : row * sh + kh, column * sw : column * sw + kw]
-            flat = window.reshape(n_channels, -1)
-            found[:, row, column] = flat.max(1) if name == "max_pool" else flat.mean(1)
-    return found
+    return values
 
 
 def _framed(step: np.ndarray, image: np.ndarray, made: tuple[int, ...]) -> np.ndarray:
@@ -184,8 +169,8 @@ def _lstm(
         for step in range(n_steps)[:: -1 if direction else 1]:
             gates = bias + np.concatenate([x[:, 0, step], state]) @ weights[direction]
             enter, keep, new, leave = gates.reshape(4, n_units)
-            cell = _sigmoid(keep) * cell + _sigmoid(enter) * np.tanh(new)
-            state = _sigmoid(leave) * np.tanh(cell)
+            cell = sigmoid(keep) * cell + sigmoid(enter) * np.tanh(new)
+            state = sigmoid(leave) * np.tanh(cell)
             found[direction, :, step] = state
     return found
 
@@ -194,22 +179,6 @@ def _blend(x: np.ndarray, shares: np.ndarray, made: object) -> np.ndarray:
     return np.einsum("c,crs->rs", shares, x)
 
 
-def _sigmoid(values: np.ndarray) -> np.ndarray:
-    return np.asarray(1 / (1 + np.exp(-values)))
-
-
-def _gelu(values: np.ndarray) -> np.ndarray:
-    return values * (1 + _erf(values / math.sqrt(2))) / 2
-
-
-_ACTIVATIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-    "none": lambda values: values,
-    "relu": lambda values: np.maximum(values, 0),
-    "leaky_relu": lambda values: np.where(values > 0, values, _LEAK * values),
-    "gelu": _gelu,
-    "sigmoid": _sigmoid,
-    "tanh": np.tanh,
-}
 _OF_TWO: dict[str, Callable[..., np.ndarray]] = {
     "add": lambda x, other, _: np.ravel(x) + other,
     "multiply": lambda x, other, _: np.ravel(x) * other,
@@ -217,6 +186,7 @@ _OF_TWO: dict[str, Callable[..., np.ndarray]] = {
     "blend": _blend,
 }
 _SIMPLE: dict[str, Callable[..., np.ndarray]] = {
+    **FRONT_END_STEPS,
     "moments": _moments,
     "mean": _mean,
     "affine": _affine,

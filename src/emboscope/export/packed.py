@@ -35,6 +35,7 @@ from emboscope.export.manifest import NOTICE
 from emboscope.export.program import (
     ACTIVATIONS,
     KINDS,
+    WEIGHTED,
     Buffer,
     Operation,
     Program,
@@ -191,7 +192,8 @@ class _Tensors:
 def _step(operation: Operation, offsets: list[int], tensors: _Tensors) -> tuple[int, ...]:
     """One row of the table of steps; its tensors join the others."""
     given = dict(operation.tensors)
-    if operation.kind == "convolution":
+    weighted = operation.kind in WEIGHTED
+    if weighted:
         packed = smallest(given["weight"])
         if packed.row_scales is not None:
             given["scale"] = given["scale"] * packed.row_scales
@@ -200,8 +202,7 @@ def _step(operation: Operation, offsets: list[int], tensors: _Tensors) -> tuple[
         if name not in given:
             numbers.append(-1)
             continue
-        weight = operation.kind == "convolution" and name == "weight"
-        found = packed if weight else pack(given[name], "float32")
+        found = packed if weighted and name == "weight" else pack(given[name], "float32")
         numbers.append(tensors.number(found, len(given[name])))
     second = operation.second or operation.first
     return (

@@ -5,13 +5,21 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from emboscope.representations.hits_frames import HOP, WINDOW
+
 KINDS = (
     "convolution", "max_pool", "mean_pool", "moments", "mean", "add", "multiply", "affine",
     "signed_log", "quantiles", "copy", "layer_norm", "mix", "softmax",
     "frame", "channel_norm", "attention", "lstm", "blend",
+    "spectrum", "decibels", "min_max", "over_median", "measures",
+    "quantize", "dequantize", "integer_convolution", "integer_logits", "integer_pool",
+    "integer_add",
 )  # fmt: skip
+INTEGER = KINDS[KINDS.index("quantize") :]  # those that read or write bytes
+WEIGHTED = ("convolution", "integer_convolution", "integer_logits")  # their weights are packed
 ACTIVATIONS = ("none", "relu", "leaky_relu", "gelu", "sigmoid", "tanh")
 N_QUERIES = 16  # of attention, computed at a time
+_BLOCK = 16  # bytes that are summed at once
 Shape = tuple[int, int, int]  # (channel, row, column)
 
 
@@ -127,7 +135,25 @@ def scratch_of(operation: Operation) -> int:
         return N_QUERIES * (operation.first.shape[2] + made[1])  # scores, a block of queries
     if operation.kind == "lstm":
         return 6 * made[1] + operation.first.shape[0]  # gates, state, cell; the channels of a step
-    return made[1] * made[2]
+    if operation.kind == "spectrum":
+        return 4 * made[1]
+    if operation.kind == "measures":
+        return (WINDOW + 5) * ((operation.first.shape[2] - WINDOW) // HOP + 1) + 4 * WINDOW
+    if operation.kind in WEIGHTED[1:]:
+        return _integer_scratch(operation)
+    return 0 if operation.kind in INTEGER else made[1] * made[2]
+
+
+def _integer_scratch(operation: Operation) -> int:
+    """The input by phases of its strides, in bytes, and places and values of the weights."""
+    n_channels, *sides = operation.first.shape
+    phases = [
+        step * ((side + 2 * pad) // step + 1)
+        for side, step, pad in zip(sides, operation.stride, operation.padding, strict=True)
+    ]
+    taps = n_channels * int(np.prod(operation.kernel))
+    n_bytes = n_channels * int(np.prod(phases)) + _BLOCK
+    return -(-n_bytes // 4) + taps + -(-taps // 4)
 
 
 def _first_gap(taken: list[tuple[int, int]], size: int) -> int:

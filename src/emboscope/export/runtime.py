@@ -36,7 +36,7 @@ uint32_t emboscope_scratch(const uint8_t *model) {
   return (uint32_t)most;
 }
 """
-_PARTS = ("runtime.c", "attention.c")
+_PARTS = ("runtime.c", "attention.c", "front_end.c", "measures.c", "integer.c")
 _ARENA_AT = 32  # in the header: floats of the arena, then those of its scratch
 _NATIVE = ("-march=native", "-ffp-contract=fast")  # products and sums in one instruction
 REFUSALS = {

@@ -8,6 +8,7 @@ from torch import nn
 from emboscope.export.builder import Builder, folded, unsupported
 from emboscope.export.program import Buffer, Program
 from emboscope.export.sequences import gated, lstm, transformer, vit
+from emboscope.export.views import SIGNAL, add_view, signal_shape
 from emboscope.learning.architecture import Branch, Network
 from emboscope.learning.combinations import (
     Concatenation,
@@ -25,9 +26,14 @@ from emboscope.learning.recurrent import Lstm
 from emboscope.learning.resnet import Resnet, Resnet2d
 from emboscope.learning.small import Cnn2dSmall
 from emboscope.learning.vit import Vit
+from emboscope.representations.front_end import FrontEnd
 
 
-def program_of(network: Network, shapes: Mapping[str, tuple[int, ...]]) -> Program:
+def program_of(
+    network: Network,
+    shapes: Mapping[str, tuple[int, ...]],
+    front_end: FrontEnd | None = None,
+) -> Program:
     """Write a trained network down as a program.
 
     Parameters
@@ -36,13 +42,21 @@ def program_of(network: Network, shapes: Mapping[str, tuple[int, ...]]) -> Progr
         Settled: without quantizers.
     shapes : mapping of tuple
         Of the views that it reads.
+    front_end : FrontEnd, optional
+        Makes the views inside the program, whose one input then is the signal.
 
     Raises
     ------
     SettingsError
         If a part of it has no form in C.
     """
+    names = tuple(shapes)
+    if front_end is not None:
+        shapes = {SIGNAL: signal_shape(front_end)}
     builder = Builder(shapes)
+    if front_end is not None:
+        signal = builder.inputs[SIGNAL]
+        builder.inputs = {name: add_view(builder, front_end, name, signal) for name in names}
     logits = _network(builder, network)
     out = builder.new((1, 1, logits.size))
     builder.add("softmax", out, logits, tensors={"scale": 1 / float(network.temperature)})

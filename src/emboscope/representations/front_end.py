@@ -109,6 +109,10 @@ class FrontEnd(Settings):
             isinstance(view, _IN_TORCH) for view in self.views.values()
         )
 
+    def high_pass(self) -> HighPass | None:
+        """The filter of the recording, at rest; None where there is none."""
+        return HighPass(self.sfreq, self.high_pass_hz) if self.high_pass_hz else None
+
     def signal_of(self, waveform: np.ndarray) -> np.ndarray:
         """The segments of which `waveform` is the view, in the unit of the recordings."""
         settings = self.views["waveform"]
@@ -147,8 +151,9 @@ class FrontEnd(Settings):
         """
         if np.iscomplexobj(samples):
             line = samples[0]
-            if self.high_pass_hz:
-                line = HighPass(self.sfreq, self.high_pass_hz)(line)
+            chain = self.high_pass()
+            if chain is not None:
+                line = chain(line)
             samples = np.stack([line.real, line.imag])
         padded = np.pad(samples, ((0, 0), (self.n_times, self.n_times)))
         starts = np.asarray(peaks, dtype=int) - self.peak_sample + self.n_times

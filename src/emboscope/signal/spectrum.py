@@ -105,10 +105,20 @@ class HighPass:
         self._sections = butter(order, cutoff_hz, "highpass", fs=sfreq, output="sos")
         self._state: np.ndarray | None = None
 
+    @property
+    def sections(self) -> np.ndarray:
+        """b0, b1, b2, 1, a1, a2 of each second-order section."""
+        return self._sections
+
+    @property
+    def rest(self) -> np.ndarray:
+        """The state of each section, of a constant input of 1 that has lasted, (section, 2)."""
+        return sosfilt_zi(self._sections)
+
     def __call__(self, samples: np.ndarray) -> np.ndarray:
         """Filter the next samples, shape (n_times,), complex."""
         if self._state is None:  # at rest at the first sample, so that an offset makes no step
-            self._state = sosfilt_zi(self._sections) * samples[0]
+            self._state = self.rest * samples[0]
         filtered, self._state = sosfilt(self._sections, samples, zi=self._state)
         return filtered.astype(np.complex64)
 

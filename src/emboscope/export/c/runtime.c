@@ -12,7 +12,9 @@ enum { HEADER = 64, INPUT = 8, STEP = 96, TENSOR = 32, VERSION = 1, SKIP = 127 }
 enum {
   CONVOLUTION, MAX_POOL, MEAN_POOL, MOMENTS, MEAN, ADD, MULTIPLY, AFFINE,
   SIGNED_LOG, QUANTILES, COPY, LAYER_NORM, MIX, SOFTMAX,
-  FRAME, CHANNEL_NORM, ATTENTION, LSTM, BLEND, N_KINDS
+  FRAME, CHANNEL_NORM, ATTENTION, LSTM, BLEND,
+  SPECTRUM, DECIBELS, MIN_MAX, OVER_MEDIAN, MEASURES,
+  QUANTIZE, DEQUANTIZE, INTEGER_CONVOLUTION, INTEGER_LOGITS, INTEGER_POOL, INTEGER_ADD, N_KINDS
 };
 enum { FLOATS, TWO_BIT, TRITS, BITMAP, GAPS, ONE_BIT, BYTES, NIBBLES, CODEBOOK, SPARSE, N_FORMS };
 enum { NONE, RELU, LEAKY_RELU, GELU, SIGMOID, TANH, N_ACTIVATIONS };
@@ -667,11 +669,21 @@ static void mix(const uint8_t *model, const struct step *s, const float *in, flo
   for (int32_t k = 0; k < n; k++) out[k] = logf(fmaxf(out[k] / total, 1e-38f));
 }
 
-/* The kinds from FRAME on, in attention.c. */
+/* The kinds from FRAME to BLEND, in attention.c. */
 static void run_sequence_step(const uint8_t *model, const struct step *s, const float *in,
                               const float *other, float *out, float *scratch);
 static int sequence_step_fits(const uint8_t *model, const struct step *s, uint64_t n,
                               uint64_t made);
+
+/* Those from SPECTRUM to MEASURES, in front_end.c. */
+static void run_front_end(const uint8_t *model, const struct step *s, const float *in, float *out,
+                          float *scratch);
+static int front_end_fits(const uint8_t *model, const struct step *s, uint64_t n, uint64_t made);
+
+/* Those from QUANTIZE on, in integer.c. */
+static void run_integer(const uint8_t *model, const struct step *s, const float *in,
+                        const float *other, float *out, float *scratch);
+static int integer_fits(const uint8_t *model, const struct step *s, uint64_t n, uint64_t made);
 
 static void run_step(const uint8_t *model, const struct step *s, float *arena, float *scratch,
                      const float *const *inputs) {
@@ -698,7 +710,13 @@ static void run_step(const uint8_t *model, const struct step *s, float *arena, f
   case LAYER_NORM: layer_norm(model, s, in, out); break;
   case MIX: mix(model, s, in, out); break;
   case SOFTMAX: softmax(in, out, n, f32_at(tensor_at(model, s->scale).data)); break;
-  default: run_sequence_step(model, s, in, other, out, scratch); break;
+  default:
+    if (s->kind >= QUANTIZE)
+      run_integer(model, s, in, other, out, scratch);
+    else if (s->kind >= SPECTRUM)
+      run_front_end(model, s, in, out, scratch);
+    else
+      run_sequence_step(model, s, in, other, out, scratch);
   }
 }
 
@@ -807,7 +825,6 @@ static int convolution_fits(const uint8_t *model, const struct step *s) {
          s->ph >= 0 && s->pw >= 0 && s->ph < MOST_SIDE && s->pw < MOST_SIDE &&
          side_fits(s->h, s->kh, s->sh, s->ph, s->oh) &&
          side_fits(s->w, s->kw, s->sw, s->pw, s->ow) &&
-         (uint64_t)s->oh * (uint64_t)s->ow <= u32_at(model + 36) &&
          has_floats(model, s->scale, (uint64_t)s->oc) &&
          has_floats(model, s->shift, (uint64_t)s->oc);
 }
@@ -819,11 +836,14 @@ static int step_fits(const uint8_t *model, const struct step *s) {
       !positive(in, 3) || !positive(out, 3) || !positive(windows, 4))
     return 0;
   uint64_t n = product(in), made = product(out);
-  if (n > MOST_VALUES || made > MOST_VALUES || s->out < 0 || !readable(model, s->out, made) ||
-      !readable(model, s->first, n) || !readable(model, s->second, 1))
+  if (n > MOST_VALUES || made > MOST_VALUES || s->out < 0) return 0;
+  if (s->kind >= QUANTIZE) return integer_fits(model, s, n, made);
+  if (!readable(model, s->out, made) || !readable(model, s->first, n) ||
+      !readable(model, s->second, 1))
     return 0;
   switch (s->kind) {
-  case CONVOLUTION: return convolution_fits(model, s);
+  case CONVOLUTION:
+    return convolution_fits(model, s) && (uint64_t)s->oh * (uint64_t)s->ow <= u32_at(model + 36);
   case MAX_POOL:
   case MEAN_POOL:
     return s->oc == s->c && (int64_t)(s->oh - 1) * s->sh < s->h &&
@@ -843,7 +863,9 @@ static int step_fits(const uint8_t *model, const struct step *s) {
            has_floats(model, s->shift, n);
   case MIX: return made == (uint64_t)s->ow && n % made == 0 && has_floats(model, s->weight, n);
   case SOFTMAX: return made == n && has_floats(model, s->scale, 1);
-  default: return sequence_step_fits(model, s, n, made);
+  default:
+    return s->kind >= SPECTRUM ? front_end_fits(model, s, n, made)
+                               : sequence_step_fits(model, s, n, made);
   }
 }
 

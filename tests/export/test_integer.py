@@ -1,0 +1,192 @@
+"""Programs in whole numbers: C and the twin in NumPy agree to the last bit, and the device too."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_allclose, assert_array_equal
+
+from damaged_models import with_crc
+from emboscope.errors import DataError, SettingsError
+from emboscope.export.c_code import CodeForm, export_c
+from emboscope.export.cortex_m4 import has_cortex_m4, run_on_cortex_m4
+from emboscope.export.integer import integer_program, observed_ranges
+from emboscope.export.interpreter import run_packed
+from emboscope.export.packed import packed_bytes, read_packed
+from emboscope.export.program import Buffer, Operation, Program
+from emboscope.export.runtime import Runtime, compiler
+from emboscope.export.translation import program_of
+from packed_networks import EXPORTED, NARROW, arrays, classifier_of, trained, used
+
+pytestmark = pytest.mark.skipif(compiler() is None, reason="no C compiler")
+
+X = {"x": (3, 9, 11)}
+IMAGE = Buffer(-1, (3, 9, 11))
+
+
+def one(value):
+    return np.array([value], np.float32)
+
+
+def quantized(step=0.05):
+    """Bytes of the input, and the operation that makes them."""
+    out = Buffer(0, IMAGE.shape)
+    return out, Operation("quantize", out, IMAGE, tensors={"scale": one(1 / step), "shift": one(0)})
+
+
+def told(operations, sizes, source, step=0.01):
+    """A program whose output are the bytes that it ends with, as floats."""
+    out = Buffer(len(sizes), source.shape)
+    last = Operation("dequantize", out, source, tensors={"scale": one(step), "shift": one(0)})
+    return packed_bytes(Program(X, (*operations, last), (*sizes, out.size), out), ["a"], "0" * 64)
+
+
+def same_in_c_and_numpy(content, rng, scale=1.0):
+    image = (scale * rng.standard_normal((5, *X["x"]))).astype(np.float32)
+    found = Runtime(content).predict_proba({"x": image})
+    assert_array_equal(found, run_packed(read_packed(content), {"x": image}))
+    return image, found
+
+
+WEIGHTS = {
+    "ternary": lambda rng: np.where(rng.random((7, 3, 3, 3)) < 0.7, 0, rng.choice([-0.3, 0.4],
+                                    (7, 3, 3, 3))),
+    "one sign": lambda rng: 0.3 * (rng.random((7, 3, 3, 3)) < 0.02),
+    "8-bit": lambda rng: rng.integers(-127, 128, (7, 3, 3, 3)) / 127,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("stride", [(1, 1), (2, 2), (2, 1), (3, 2)])
+@pytest.mark.parametrize("padding", [(0, 0), (1, 1), (0, 2)])
+@pytest.mark.parametrize("kind", list(WEIGHTS))
+def test_a_convolution_is_that_of_the_twin_to_the_last_bit(kind, padding, stride, rng):
+    weight = WEIGHTS[kind](rng).astype(np.float32)
+    if kind == "8-bit":
+        weight[:, 0, 0, 0] = 1.0  # so that the largest is the same in every channel
+    source, first = quantized()
+    sides = [(9 + 2 * padding[0] - 3) // stride[0] + 1, (11 + 2 * padding[1] - 3) // stride[1] + 1]
+    out = Buffer(1, (7, *sides))
+    tensors = {
+        "weight": weight,
+        "scale": rng.uniform(0.05, 0.5, 7).astype(np.float32),
+        "shift": rng.normal(0, 5, 7).astype(np.float32),
+    }
+    convolution = Operation("integer_convolution", out, source, tensors=tensors, kernel=(3, 3),
+                            stride=stride, padding=padding, activation="leaky_relu")  # fmt: skip
+    content = told((first, convolution), (75, -(-out.size // 4)), out)
+    image, found = same_in_c_and_numpy(content, rng)
+    whole = np.rint(np.clip(image / np.float32(0.05), -127, 127))
+    exact = torch.conv2d(torch.from_numpy(whole).double(), torch.from_numpy(weight).double(),
+                         stride=stride, padding=padding).numpy()  # fmt: skip
+    if kind == "8-bit":
+        exact = exact * 127  # the file holds whole numbers, and their step joins the scale
+        tensors["scale"] = tensors["scale"] * np.float32(1 / 127)
+    exact = exact * tensors["scale"][:, None, None] + tensors["shift"][:, None, None]
+    expected = np.clip(np.where(exact > 0, exact, 0.01 * exact), -127, 127)
+    assert np.abs(100 * found.reshape(expected.shape) - expected).max() < 0.51
+
+
+def test_sums_of_many_weights_of_one_sign_do_not_run_over(rng):
+    """600 numbers of 127: more than 16 bits hold."""
+    weight = np.full((2, 3, 9, 11), 0.5, np.float32)
+    weight[1, 0, 0, 0] = 0
+    source, first = quantized(1e-6)
+    out = Buffer(1, (2, 3, 5))
+    scale, shift = np.full(2, 1 / 300, np.float32), np.zeros(2, np.float32)
+    tensors = {"weight": weight, "scale": scale, "shift": shift}
+    whole = Operation("integer_convolution", out, source, tensors=tensors, kernel=(9, 11),
+                      padding=(1, 2))  # fmt: skip
+    _, found = same_in_c_and_numpy(told((first, whole), (75, 8), out), rng, scale=1000.0)
+    assert np.isfinite(found).all()
+    image = np.ones((1, *X["x"]), np.float32)
+    most = Runtime(told((first, whole), (75, 8), out)).predict_proba({"x": image})
+    assert most.reshape(2, 3, 5)[0, 1, 2] == pytest.approx(0.01 * round(297 * 127 * 0.5 / 300))
+
+
+def test_pools_and_sums_of_bytes_are_those_of_the_twin(rng):
+    source, first = quantized()
+    small = Buffer(1, (3, 5, 6))
+    pool = Operation("integer_pool", small, source, kernel=(2, 2), stride=(2, 2))
+    total = Buffer(2, small.shape)
+    both = Operation("integer_add", total, small, second=small, activation="relu",
+                     tensors={"scale": one(0.3), "shift": one(0.45)})  # fmt: skip
+    content = told((first, pool, both), (75, 23, 23), total)
+    image, found = same_in_c_and_numpy(content, rng)
+    padded = np.pad(image, ((0, 0), (0, 0), (0, 1), (0, 1)), constant_values=-9)
+    largest = padded.reshape(5, 3, 5, 2, 6, 2).max((3, 5))
+    expected = np.clip(np.maximum(0.75 * np.rint(largest / 0.05), 0), 0, 127)
+    assert np.abs(100 * found.reshape(expected.shape) - expected).max() < 0.51
+
+
+@pytest.mark.parametrize("model", EXPORTED)
+def test_models_in_whole_numbers_are_near_those_in_single_precision(model):
+    network = trained(model, "pttq")
+    program = program_of(network, used(network))
+    given = {name: view for name, view in arrays(24).items() if name in used(network)}
+    whole = integer_program(program, observed_ranges(program, given))
+    kinds = {operation.kind for operation in whole.operations}
+    assert "integer_convolution" in kinds or "integer_logits" in kinds
+    assert "convolution" not in kinds
+    content = packed_bytes(whole, ["a", "b", "c"], "0" * 64)
+    found = Runtime(content).predict_proba(given)
+    few = {name: view[:4] for name, view in given.items()}
+    assert_allclose(run_packed(read_packed(content), few), found[:4], atol=3e-7)
+    with torch.no_grad():
+        exact = network({n: torch.from_numpy(v) for n, v in given.items()}).softmax(1).numpy()
+    assert np.abs(found - exact).mean() < 0.1  # of numbers that no training has made robust
+    assert not np.array_equal(found, exact)
+
+
+def test_memory_of_activations_is_a_fraction_of_that_in_single_precision():
+    network = trained("cnn2d", "pttq", settings=NARROW.model_copy(update={"n_filters": 16}))
+    program = program_of(network, used(network))
+    whole = integer_program(program, observed_ranges(program, arrays(4)))
+    sizes = [read_packed(packed_bytes(each, ["a"], "0" * 64)).n_arena for each in (program, whole)]
+    assert sizes[1] < 0.4 * sizes[0]
+
+
+def test_an_export_in_whole_numbers_needs_signals_to_calibrate_with(tmp_path):
+    classifier = classifier_of(trained("cnn2d", "pttq"), "cnn2d")
+    with pytest.raises(SettingsError, match="nothing to calibrate with"):
+        export_c(classifier, tmp_path / "none", arrays(), form=CodeForm(integer=True))
+    form = CodeForm(integer=True, calibration=arrays(20))
+    export_c(classifier, tmp_path, arrays(40), form=form)
+    assert '"integer": true' in (tmp_path / "check.json").read_text()
+
+
+@pytest.mark.parametrize("change", ["weights in floats", "little scratch", "far out"])
+def test_steps_in_bytes_that_do_not_fit_are_refused(change):
+    source, first = quantized()
+    out = Buffer(1, (2, 9, 11))
+    weight = np.where(np.arange(54).reshape(2, 3, 3, 3) % 2, 0.5, -0.5).astype(np.float32)
+    if change == "weights in floats":
+        weight = np.linspace(-1, 1, 54, dtype=np.float32).reshape(2, 3, 3, 3) ** 3
+    tensors = {"weight": weight, "scale": np.ones(2, np.float32), "shift": np.zeros(2, np.float32)}
+    whole = Operation("integer_convolution", out, source, tensors=tensors, kernel=(3, 3),
+                      padding=(1, 1))  # fmt: skip
+    if change == "far out":
+        whole = replace(whole, first=Buffer(0, source.shape, 9000))
+    content = bytearray(told((first, whole), (75, 50), out))
+    if change == "little scratch":
+        n_arena, n_scratch = np.frombuffer(content, "<u4", 2, 32)
+        content[32:40] = np.array([n_arena - n_scratch + 99, 99], "<u4").tobytes()
+    with pytest.raises(DataError, match="malformed"):
+        Runtime(with_crc(bytes(content)))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not has_cortex_m4(), reason="no cross-compiler or emulator")
+def test_a_cortex_m4_adds_bytes_as_this_machine_does_and_faster_than_floats(tmp_path):
+    network = trained("cnn2d", "pttq", settings=NARROW.model_copy(update={"n_filters": 16}))
+    classifier, given = classifier_of(network, "cnn2d"), {"spectrogram": arrays(3)["spectrogram"]}
+    figures = {}
+    for integer in (False, True):
+        folder = tmp_path / str(integer)
+        form = CodeForm(integer=integer, calibration=arrays(20))
+        export_c(classifier, folder, given, form=form)
+        figures[integer] = run_on_cortex_m4(folder, given)
+        here = Runtime((folder / "model.emb").read_bytes()).predict_proba(given)
+        assert_allclose(figures[integer].probabilities, here, atol=1e-6)
+    assert figures[True].instructions < 0.75 * figures[False].instructions
+    assert figures[True].ram_bytes < 0.5 * figures[False].ram_bytes
