@@ -58,10 +58,11 @@ def classifier_of(front_end, model="hybrid_late", seed=2):
     with torch.no_grad():
         for branch in classifier.network_.branches:
             branch.fit_to(torch.from_numpy(views[branch.view]))
-        classifier.network_({name: torch.from_numpy(view) for name, view in views.items()})
+        for _ in range(30):  # until the batch norms know these views
+            classifier.network_({name: torch.from_numpy(view) for name, view in views.items()})
         for part in classifier.network_.modules():
             if isinstance(part, LinearHead):
-                part.linear.weight.mul_(30)  # so that it tells signals apart
+                part.linear.weight.mul_(5)  # so that it tells signals apart
     classifier.network_.eval()
     return classifier
 

@@ -87,7 +87,7 @@ def export_onnx(
     content = serialized(model, export.classes)
     found = compare(content, task.expected, task.inputs)
     if tolerance is None:
-        tolerance = weights.tolerance * (_LOOSER if form.front_end else 1)
+        tolerance = min(1.0, weights.tolerance * (_LOOSER if form.front_end else 1))
     check_difference("model.onnx", found.largest, tolerance)
     _check_form(form.weights, found, len(content), plain)
     folder.mkdir(parents=True, exist_ok=True)
@@ -98,6 +98,7 @@ def export_onnx(
         "largest_difference": found.largest,
         "tolerance": tolerance,
         "same_decisions": found.same,
+        "least_same_decisions": weights.least_same,
         "weights": form.weights,
         "front_end_inside": form.front_end,
         "bytes": len(content),

@@ -286,6 +286,7 @@ def _shown(file: Path, check: dict) -> dict[str, object]:
         shown["front end inside"] = "yes" if check["front_end_inside"] else "no"
         shown["kB in float"] = round(check["bytes_in_float"] / 1000, 1)
         shown["same decisions, %"] = round(100 * check["same_decisions"], 2)
+        shown["asked of them, %"] = round(100 * check["least_same_decisions"], 2)
     if check.get("mcc") is not None:
         shown["rows of the validation part"] = check["n_scored"]
         shown["MCC × 100 in PyTorch"] = round(100 * check["mcc_in_pytorch"], 2)
