@@ -142,6 +142,20 @@ def test_a_ternary_weight_is_known_by_the_values_of_each_channel(values, ternary
     assert is_ternary_by_row(Weight("w", np.ascontiguousarray(matrix.T), 1)) is ternary
 
 
+@pytest.mark.parametrize(
+    ("kind", "transposed", "axis"),
+    [("Conv", 0, 0), ("Gemm", 1, 0), ("Gemm", 0, 1), ("MatMul", 0, 1)],
+)
+def test_output_channels_are_known_by_the_layer(kind, transposed, axis):
+    shape = (6, 5, 3) if kind == "Conv" else (6, 5)
+    attributes = {"transB": transposed} if kind == "Gemm" else {}
+    node = onnx.helper.make_node(kind, ["x", "w"], ["y"], **attributes)
+    weight = onnx.numpy_helper.from_array(np.ones(shape, np.float32), "w")
+    graph = onnx.helper.make_graph([node, node], "g", [], [], [weight])
+    (found,) = weights_of(onnx.helper.make_model(graph))  # once, though it is read twice
+    assert (found.name, found.axis, len(found.rows)) == ("w", axis, shape[axis])
+
+
 def test_a_model_without_ternary_layers_is_refused(tmp_path):
     for method in (None, "int8"):
         with pytest.raises(SettingsError, match="no layer of this model has ternary weights"):
@@ -205,8 +219,9 @@ def test_a_form_that_saves_nothing_is_refused(tmp_path):
         exported(tiny, tmp_path, "int8", calibration=rows(64))
 
 
-def test_quantizing_leaves_logging_as_it_was(tmp_path, capfd):
+def test_quantizing_leaves_logging_as_it_was(tmp_path, capfd, monkeypatch):
     root = logging.getLogger()
+    monkeypatch.setattr(root, "handlers", [])  # a warning would add one for good
     before = list(root.handlers), root.level, logging.root.manager.disable
     exported(classifier_of("cnn2d_compact"), tmp_path, "int8", calibration=rows(64))
     assert (list(root.handlers), root.level, logging.root.manager.disable) == before
