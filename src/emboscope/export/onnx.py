@@ -162,7 +162,7 @@ def _task(
     given = form.calibration
     if not form.front_end:
         rows = {name: tensor.numpy() for name, tensor in samples_of(shapes, views).items()}
-        calibration = given and {name: np.float32(given[name]) for name in shapes}
+        calibration = given and {name: given[name].astype(np.float32) for name in shapes}
         return _Task(plain, rows, _of(plain, rows), views is not None, calibration, None)
     inside = front_end_for(front_end, tuple(shapes))
     assert front_end is not None
