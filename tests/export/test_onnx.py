@@ -1,6 +1,7 @@
 import hashlib
 import json
 import logging
+import math
 import warnings
 
 import numpy as np
@@ -13,7 +14,8 @@ from torch import nn
 from emboscope.compression.quantizers import quantize, quantized_layers
 from emboscope.errors import DataError, EmboscopeError
 from emboscope.export.manifest import NOTICE, read_manifest
-from emboscope.export.onnx import OPSET, Probabilities, compare, export_onnx
+from emboscope.export.onnx import N_CHECKED, compare, export_onnx
+from emboscope.export.onnx_graph import OPSET, Probabilities
 from emboscope.learning.architecture import NetworkSettings, TransformerSettings
 from emboscope.learning.estimator import SignalClassifier
 from emboscope.learning.models import build_network
@@ -63,9 +65,12 @@ def test_the_files_say_what_they_are(rng, tmp_path):
     assert FrontEnd.parse(manifest.front_end) == front_end
     assert manifest.metrics == {"mcc": 0.9}
     assert set(manifest.files) == {"model.onnx", "check.json"}
+    assert manifest.sizes["model.onnx"] == (tmp_path / "model.onnx").stat().st_size
+    assert (manifest.weights, manifest.front_end_inside) == ("float", False)
     assert [(each.name, each.shape) for each in manifest.inputs] == [("spectrogram", (1, 32, 37))]
     check = json.loads((tmp_path / "check.json").read_text())
-    assert check["n_inputs"] == 64
+    assert check["n_inputs"] == N_CHECKED == 256
+    assert check["tolerance"] == 1e-5
     assert check["largest_difference"] <= check["tolerance"]
     model = onnx.load(tmp_path / "model.onnx")
     ends = (model.graph.input[0], model.graph.output[0])
@@ -117,13 +122,37 @@ def test_a_difference_beyond_the_tolerance_is_refused_and_nothing_written(tmp_pa
 def test_the_check_sees_a_changed_weight(tmp_path):
     classifier = classifier_of("cnn1d_compact")
     export_onnx(classifier, tmp_path)
-    samples = {"waveform": torch.randn(64, 1, 178)}
+    signal = torch.randn(64, 1, 178)
     graph = Probabilities(classifier.network_, ("waveform",))
     model = (tmp_path / "model.onnx").read_bytes()
-    assert compare(model, graph, samples) < 1e-5
+
+    def largest():
+        with torch.no_grad():
+            return compare(model, graph(signal).numpy(), {"waveform": signal.numpy()}).largest
+
+    assert largest() < 1e-5
     with torch.no_grad():
         classifier.network_.head.linear.bias += torch.tensor([0.1, 0.0])
-    assert compare(model, graph, samples) > 1e-3
+    assert largest() > 1e-3
+
+
+def test_the_check_counts_the_decisions_that_differ(tmp_path):
+    classifier = classifier_of("cnn1d_compact")
+    export_onnx(classifier, tmp_path)
+    signal = torch.randn(4, 1, 178)
+    with torch.no_grad():
+        expected = Probabilities(classifier.network_, ("waveform",))(signal).numpy()
+    expected[3] = expected[3, ::-1]
+    found = compare((tmp_path / "model.onnx").read_bytes(), expected, {"waveform": signal.numpy()})
+    assert found.same == 0.75
+
+
+def test_nothing_of_this_computer_is_in_the_file(tmp_path):
+    export_onnx(classifier_of("cnn1d_compact"), tmp_path)
+    content = (tmp_path / "model.onnx").read_bytes()
+    assert b".py" not in content  # the exporter notes the line of the source beside each node
+    weights = sum(math.prod(each.dims) for each in onnx.load_from_string(content).graph.initializer)
+    assert len(content) < 4 * weights + 12_000  # names and nodes
 
 
 def test_logits_and_log_probabilities_give_the_same_probabilities():

@@ -5,12 +5,14 @@ import pytest
 
 from emboscope.compression.cost import cost
 from emboscope.errors import DataError, SettingsError
+from emboscope.evaluation.metrics import mcc
 from emboscope.export.manifest import read_manifest
+from emboscope.export.onnx_forms import OnnxForm
 from emboscope.learning.architecture import NetworkSettings
 from emboscope.learning.estimator import SignalClassifier
 from emboscope.learning.settings import TrainSettings
 from emboscope.workflows.compress import compress_model
-from emboscope.workflows.deploy import TARGETS, deploy_model
+from emboscope.workflows.deploy import TARGETS, Evidence, deploy_model
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +51,7 @@ def test_only_the_rows_of_the_training_are_read(run, tmp_path):
 @pytest.mark.parametrize("target", sorted(TARGETS))
 def test_every_target_writes_a_manifest_that_holds(target, run, tmp_path):
     folder, views, _ = run
-    manifest = deploy_model(folder, tmp_path, target, views, ("normal", "abnormal"))
+    manifest = deploy_model(folder, tmp_path, target, Evidence(views), ("normal", "abnormal"))
     assert read_manifest(tmp_path) == manifest
     assert (manifest.target, manifest.classes) == (target, ("normal", "abnormal"))
 
@@ -59,3 +61,57 @@ def test_an_unknown_target_or_a_missing_run_is_refused(run, tmp_path):
         deploy_model(run[0], tmp_path, "onx")
     with pytest.raises(DataError, match="Train it first"):
         deploy_model(tmp_path / "none", tmp_path)
+
+
+def test_both_targets_share_one_folder_and_one_manifest(run, tmp_path):
+    folder, views, y = run
+    evidence = Evidence(views, y)
+    manifest = deploy_model(folder, tmp_path, ("c", "onnx", "c"), evidence, ("normal", "abnormal"))
+    assert read_manifest(tmp_path) == manifest
+    assert manifest.target == "c+onnx"
+    assert set(manifest.files) == {"model.c", "model.h", "model.emb", "model.onnx", "check.json"}
+    assert {each.name for each in tmp_path.iterdir()} == {*manifest.files, "manifest.json"}
+    assert manifest.sizes["model.emb"] == (tmp_path / "model.emb").stat().st_size
+    check = json.loads((tmp_path / "check.json").read_text())
+    assert set(check) == {"format_version", "c", "onnx", "notice"}
+    for part in (check["c"], check["onnx"]):
+        assert part.get("largest_difference", 0) <= part["tolerance"]
+    truth = SignalClassifier.load(folder).predict(views)
+    expected = mcc(y, truth)
+    assert check["onnx"]["mcc_in_pytorch"] == pytest.approx(expected)
+    assert check["onnx"]["mcc"] == pytest.approx(expected)
+    assert check["onnx"]["n_scored"] == 60
+
+
+def test_one_target_that_is_refused_leaves_no_file_of_the_other(run, tmp_path, monkeypatch):
+    def refused(*_, **__):
+        raise SettingsError("no form in C")
+
+    monkeypatch.setitem(TARGETS, "c", refused)
+    with pytest.raises(SettingsError, match="no form in C"):
+        deploy_model(run[0], tmp_path, ("onnx", "c"))
+    assert not list(tmp_path.iterdir())
+
+
+def test_rows_without_a_class_are_not_scored(run, tmp_path):
+    folder, views, y = run
+    some = np.where(np.arange(60) < 20, y, -1)
+    deploy_model(folder, tmp_path, evidence=Evidence(views, some))
+    assert json.loads((tmp_path / "check.json").read_text())["n_scored"] == 20
+    deploy_model(folder, tmp_path, evidence=Evidence(views, np.full(60, -1)))
+    assert "mcc" not in json.loads((tmp_path / "check.json").read_text())
+
+
+@pytest.mark.parametrize(
+    ("targets", "form", "text"),
+    [
+        ("c", OnnxForm("int8"), "a form of ONNX; expected --target onnx"),
+        ("c", OnnxForm(front_end=True), "expected --target onnx alone"),
+        (("onnx", "c"), OnnxForm(front_end=True), "target onnx and c; expected --target onnx"),
+        ("onnx", OnnxForm("int7"), "form of weights 'int7': unknown; expected float"),
+    ],
+)
+def test_forms_that_do_not_suit_the_targets_are_refused(run, tmp_path, targets, form, text):
+    with pytest.raises(SettingsError, match=text):
+        deploy_model(run[0], tmp_path / "out", targets, form=form)
+    assert not (tmp_path / "out").exists()

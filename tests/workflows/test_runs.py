@@ -96,9 +96,57 @@ def test_compressed_run_is_a_run_and_exports_to_onnx(data, trained, tmp_path):
     exported = run("export", tmp_path / "small", "--out", tmp_path / "x", "--json", "-q")
     assert exported.exit_code == 0, exported.output
     check = json.loads(exported.stdout)
-    assert check["inputs checked"] == 64
+    assert check["inputs checked"] == 256
     assert check["largest difference"] <= check["tolerance"]
     assert (tmp_path / "x" / "manifest.json").is_file()
+    options = ["--on", data, "--target", "onnx", "--target", "c", "--weights", "ternary", "--json"]
+    exported = run("export", tmp_path / "small", "--out", tmp_path / "y", "-q", *options)
+    assert exported.exit_code == 0, exported.output
+    shown = json.loads(exported.stdout)
+    assert shown["onnx: inputs"] == shown["c: inputs"] == "real"
+    assert shown["onnx: weights"] == "ternary"
+    assert shown["onnx: kB"] < shown["onnx: kB in float"]
+    assert shown["onnx: MCC × 100"] == shown["onnx: MCC × 100 in PyTorch"]
+
+
+def test_int8_with_the_front_end_is_calibrated_on_the_training_part(data, trained, tmp_path):
+    options = ["--weights", "int8", "--front-end", "--on", data, "--json", "-q"]
+    exported = run("export", trained, "--out", tmp_path, *options)
+    assert exported.exit_code == 0, exported.output
+    shown = json.loads(exported.stdout)
+    assert (shown["weights"], shown["front end inside"], shown["inputs"]) == ("int8", "yes", "real")
+    assert shown["kB"] < 0.6 * shown["kB in float"]
+    assert abs(shown["MCC × 100"] - shown["MCC × 100 in PyTorch"]) < 5
+    assert 0 < shown["largest difference"] < 0.5
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "text"),
+    [
+        (["--weights", "int9"], 2, "form of weights 'int9': unknown"),
+        (["--weights", ""], 2, "form of weights ''"),
+        (["--target", "onnx", "--target", "cc"], 2, "target 'cc': unknown"),
+        (["--target", "c", "--weights", "int8"], 2, "expected --target onnx"),
+        (["--target", "c", "--front-end"], 2, "expected --target onnx alone"),
+        (["--weights", "ternary"], 2, "no layer of this model has ternary weights"),
+        (["--weights", "int8", "--on", "nowhere.npz"], 3, "nowhere.npz"),
+        (["--fold", "7"], 2, "has no such fold"),
+        (["--fold", "-1"], 2, "--fold"),
+    ],
+)
+def test_impossible_exports_are_one_sentence(trained, tmp_path, options, code, text):
+    done = run("export", trained, "--out", tmp_path / "x", "-q", *options)
+    assert done.exit_code == code, done.output
+    assert text in done.stderr
+    assert not (tmp_path / "x" / "manifest.json").exists()
+
+
+def test_an_export_is_checked_on_the_data_of_the_run_alone(trained, tmp_path, rng):
+    other = tmp_path / "other.npz"
+    np.savez(other, X=rng.standard_normal((60, 178)), y=np.arange(60) % 2, sfreq=173.61)
+    done = run("export", trained, "--out", tmp_path / "x", "-q", "--on", other)
+    assert done.exit_code == 3
+    assert "trained on other data than this" in done.stderr
 
 
 def test_a_further_view_is_made_in_training_and_evaluation(data, tmp_path):

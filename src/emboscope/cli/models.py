@@ -221,18 +221,38 @@ def compress(
 def export(
     run: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
     out: Annotated[Path, typer.Option(help="Folder of the export.")],
-    target: Annotated[str, typer.Option(help="Format: onnx or c.")] = "onnx",
+    targets: Annotated[
+        list[str] | None,
+        typer.Option("--target", help="Format: onnx or c; onnx otherwise. Repeat it for both."),
+    ] = None,
+    weights: Annotated[
+        str, typer.Option(help="Of ONNX: float, int8 or ternary (in two bits).")
+    ] = "float",
+    front_end: Annotated[
+        bool, typer.Option("--front-end", help="ONNX takes the signal, not its views.")
+    ] = False,
     fold: Annotated[int, typer.Option(help="Which of the run's models.", min=0)] = 0,
+    on: Annotated[
+        str | None,
+        typer.Option(help="Data to check with, of the run; int8 needs it, where it is a file."),
+    ] = None,
+    sfreq: Sfreq = None,
+    label_column: LabelColumn = None,
+    group_column: GroupColumn = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
     """Write a model as ONNX or as C, and prove that it is the same.
 
-    Example: emboscope export run-t --target c --out export
+    Example: emboscope export run-t --target c --target onnx --weights ternary --out export
     """
-    from emboscope.workflows.study import export_fold
+    from emboscope.workflows.study import export_data, export_fold, export_form
 
-    result = export_fold(run, out, target, fold)
+    wanted = targets or ["onnx"]
+    form = export_form(wanted, weights, front_end)
+    own = (sfreq, label_column, group_column)
+    data = export_data(run, on, own, form, progress_of(quiet, as_json))
+    result = export_fold(run, out, wanted, fold, form, data)
     if as_json:
         print_json(result)
         return

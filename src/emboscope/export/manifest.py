@@ -41,6 +41,9 @@ class Manifest(Settings):
     inputs: tuple[Input, ...]
     target: str
     files: dict[str, str]  # name: sha256
+    sizes: dict[str, int] = Field(default_factory=dict)  # name: bytes
+    weights: str | None = None  # of the ONNX file, a name in `onnx_forms.WEIGHTS`
+    front_end_inside: bool = False  # the input is then the segment of signal
     source_weights_sha256: str
     metrics: dict[str, object] = Field(default_factory=dict)
     versions: dict[str, str] = Field(default_factory=dict)
@@ -78,8 +81,14 @@ class Export:
     target: str
     metrics: Mapping[str, object]
 
-    def finish(self, folder: Path, check: Mapping[str, object], files: Sequence[str]) -> Manifest:
-        """Write `check.json`, and the manifest of it and of the files that are there."""
+    def finish(
+        self,
+        folder: Path,
+        check: Mapping[str, object],
+        files: Sequence[str],
+        more: Mapping[str, object] | None = None,
+    ) -> Manifest:
+        """Write `check.json`, and the manifest of it, of the files, and of what more there is."""
         write_json(folder / "check.json", {"format_version": 1, **check, "notice": NOTICE})
         front_end = self.classifier.front_end
         manifest = Manifest(
@@ -90,7 +99,7 @@ class Export:
             files={},
             source_weights_sha256=weights_sha256(self.classifier.network_),
             metrics=dict(self.metrics),
-        )
+        ).model_copy(update=dict(more or {}))
         return write_manifest(folder, manifest, (*files, "check.json"))
 
 
@@ -118,7 +127,9 @@ def check_difference(file: str, found: float, tolerance: float) -> None:
 def write_manifest(folder: Path, manifest: Manifest, files: Sequence[str]) -> Manifest:
     """Write `manifest.json` beside the named files, with their sums and our versions."""
     sums = {name: _sha256(folder / name) for name in files}
-    whole = manifest.model_copy(update={"files": sums, "versions": package_versions()})
+    sizes = {name: (folder / name).stat().st_size for name in files}
+    update = {"files": sums, "sizes": sizes, "versions": package_versions()}
+    whole = manifest.model_copy(update=update)
     write_json(folder / "manifest.json", whole.model_dump(mode="json"))
     return whole
 

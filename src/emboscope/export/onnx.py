@@ -1,11 +1,8 @@
-"""Export of a classifier to ONNX, proved equal to the original on 64 inputs."""
+"""Export of a classifier to ONNX, proved equal to the original on 256 inputs."""
 
 import copy
-import json
-import logging
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,33 +12,22 @@ import torch
 from torch import Tensor, nn
 
 from emboscope.compression.quantizers import settle
-from emboscope.errors import DataError
-from emboscope.export.manifest import (
-    NOTICE,
-    Manifest,
-    check_difference,
-    export_of,
-    package_versions,
+from emboscope.errors import DataError, EmboscopeError, SettingsError
+from emboscope.export.manifest import Manifest, check_difference, export_of
+from emboscope.export.onnx_forms import WEIGHTS, OnnxForm, check_calibration
+from emboscope.export.onnx_front_end import (
+    SIGNAL,
+    FromSignal,
+    front_end_for,
+    signals,
+    with_formulas,
 )
+from emboscope.export.onnx_graph import Probabilities, converted, serialized
 from emboscope.learning.estimator import SignalClassifier
+from emboscope.representations.front_end import FrontEnd
 
-OPSET = 18  # the exporter's own, so that nothing is converted
-N_CHECKED = 64
-TOLERANCE = 1e-4  # of a probability
-
-
-class Probabilities(nn.Module):
-    """A network with its views as separate inputs and class probabilities as output."""
-
-    def __init__(self, network: nn.Module, views: Sequence[str]) -> None:
-        super().__init__()
-        self.network = network
-        self.views = tuple(views)
-
-    def forward(self, *tensors: Tensor) -> Tensor:
-        """Probabilities, shape (batch, class), of the views in their order."""
-        scores = self.network(dict(zip(self.views, tensors, strict=True)))
-        return scores.softmax(dim=1)  # (batch, class), of logits and log-probabilities alike
+N_CHECKED = 256
+_LOOSER = 10  # times the tolerance where the front end, in decibels, is inside
 
 
 def export_onnx(
@@ -50,12 +36,14 @@ def export_onnx(
     views: Mapping[str, np.ndarray] | None = None,
     classes: Sequence[str] | None = None,
     metrics: Mapping[str, object] | None = None,
-    tolerance: float = TOLERANCE,
+    tolerance: float | None = None,
+    form: OnnxForm | None = None,
 ) -> Manifest:
     """Write `model.onnx`, `check.json` and `manifest.json`, and prove that the model is the same.
 
-    The batch is dynamic, the inputs are named as the views, the output is `probabilities`.
-    Quantized weights are written as the values that they show.
+    The batch is dynamic, the inputs are named as the views, the output is `probabilities`. With the
+    front end inside the one input is `signal`, in the unit of the recordings. Quantized weights are
+    written as the values that they show, unless the form asks for fewer bits.
 
     Parameters
     ----------
@@ -64,13 +52,15 @@ def export_onnx(
     folder : Path
         Made when it is missing.
     views : dict of ndarray, optional
-        Real inputs for the check, the first 64 of which are used; random ones without.
+        Real inputs for the check, the first 256 of which are used; random ones without.
     classes : sequence of str, optional
         Names of the classes, in the order of `classifier.classes_`, which stands in without.
     metrics : dict, optional
         Scores of the classifier, copied to the manifest.
-    tolerance : float
-        Largest difference of a probability that is accepted.
+    tolerance : float, optional
+        Largest difference of a probability that is accepted; that of the form without.
+    form : OnnxForm, optional
+        Weights in single precision, and views as inputs, without.
 
     Returns
     -------
@@ -78,41 +68,141 @@ def export_onnx(
 
     Raises
     ------
+    SettingsError
+        If the form does not suit the model.
+    DataError
+        If views are missing, or those to calibrate with.
     EmboscopeError
         If ONNX Runtime and PyTorch differ by more than `tolerance`; nothing is written then.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    form = form or OnnxForm()
+    weights = WEIGHTS[form.weights]
     export = export_of(classifier, "onnx", classes, metrics)
     network = settle(copy.deepcopy(classifier.network_)).cpu().eval()
-    graph = Probabilities(network, tuple(export.shapes)).eval()
-    samples = samples_of(export.shapes, views)
-    model = _described(_converted(graph, samples), export.classes)
-    found = compare(model, graph, samples)
-    check_difference("model.onnx", found, tolerance)
-    (folder / "model.onnx").write_bytes(model)
+    task = _task(network, export.shapes, classifier.front_end, form, views)
+    check_calibration(form.weights, task.calibration)
+    model = converted(task.graph, {name: torch.from_numpy(x) for name, x in task.inputs.items()})
+    plain = len(serialized(_finished(model, task), export.classes))
+    model = _finished(weights.convert(model, task.calibration), task)
+    content = serialized(model, export.classes)
+    found = compare(content, task.expected, task.inputs)
+    if tolerance is None:
+        tolerance = min(1.0, weights.tolerance * (_LOOSER if form.front_end else 1))
+    check_difference("model.onnx", found.largest, tolerance)
+    _check_form(form.weights, found, len(content), plain)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "model.onnx").write_bytes(content)
     check = {
         "n_inputs": N_CHECKED,
-        "inputs": "random" if views is None else "real",
-        "largest_difference": found,
+        "inputs": "real" if task.real else "random",
+        "largest_difference": found.largest,
         "tolerance": tolerance,
+        "same_decisions": found.same,
+        "least_same_decisions": weights.least_same,
+        "weights": form.weights,
+        "front_end_inside": form.front_end,
+        "bytes": len(content),
+        "bytes_in_float": plain,
     }
-    return export.finish(folder, check, ("model.onnx",))
+    export = replace(export, shapes={name: x.shape[1:] for name, x in task.inputs.items()})
+    more = {"weights": form.weights, "front_end_inside": form.front_end}
+    return export.finish(folder, check, ("model.onnx",), more)
 
 
-def compare(model: bytes, graph: nn.Module, samples: Mapping[str, Tensor]) -> float:
-    """The largest difference of a probability between ONNX Runtime and PyTorch.
+@dataclass(frozen=True)
+class Difference:
+    """How two models differ on the same inputs.
 
-    All samples at once, and the first alone, so that the dynamic batch is tried too.
+    Attributes
+    ----------
+    largest : float
+        Of a probability.
+    same : float
+        Share of the inputs of which the likeliest class is the same.
     """
-    session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
-    largest = 0.0
-    for part in (slice(None), slice(1)):
-        inputs = {name: tensor[part] for name, tensor in samples.items()}
-        with torch.no_grad():
-            expected = graph(*inputs.values()).numpy()
-        (found,) = session.run(None, {name: value.numpy() for name, value in inputs.items()})
-        largest = float(np.maximum(largest, np.abs(found - expected).max()))  # keeps NaN
-    return largest
+
+    largest: float
+    same: float
+
+
+def compare(content: bytes, expected: np.ndarray, inputs: Mapping[str, np.ndarray]) -> Difference:
+    """How ONNX Runtime differs from the expected probabilities.
+
+    All inputs at once, and the first alone, so that the dynamic batch is tried too.
+    """
+    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    (found,) = session.run(None, dict(inputs))
+    (first,) = session.run(None, {name: x[:1] for name, x in inputs.items()})
+    differences = np.abs(np.concatenate([found - expected, first - expected[:1]]))
+    same = np.mean(found.argmax(axis=1) == expected.argmax(axis=1))
+    return Difference(float(differences.max()), float(same))  # keeps NaN
+
+
+@dataclass(frozen=True)
+class _Task:
+    """What is to be exported, and with what it is checked and calibrated."""
+
+    graph: nn.Module
+    inputs: Mapping[str, np.ndarray]
+    expected: np.ndarray
+    real: bool
+    calibration: Mapping[str, np.ndarray] | None
+    front_end: FrontEnd | None  # that is inside
+
+
+def _task(
+    network: nn.Module,
+    shapes: Mapping[str, tuple[int, ...]],
+    front_end: FrontEnd | None,
+    form: OnnxForm,
+    views: Mapping[str, np.ndarray] | None,
+) -> _Task:
+    """The graph with its inputs, and what PyTorch makes of the package's own views of them."""
+    plain = Probabilities(network, tuple(shapes)).eval()
+    given = form.calibration
+    if not form.front_end:
+        rows = {name: tensor.numpy() for name, tensor in samples_of(shapes, views).items()}
+        calibration = given and {name: given[name].astype(np.float32) for name in shapes}
+        return _Task(plain, rows, _of(plain, rows), views is not None, calibration, None)
+    inside = front_end_for(front_end, tuple(shapes))
+    assert front_end is not None
+    segments, real = signals(front_end, views, N_CHECKED)
+    calibration = None
+    if given is not None:
+        made, told = signals(front_end, given, len(next(iter(given.values()))))
+        calibration = {SIGNAL: made} if told else None
+    expected = _of(plain, inside.compute(segments))
+    graph = FromSignal(network, inside).eval()
+    return _Task(graph, {SIGNAL: segments}, expected, real, calibration, inside)
+
+
+def _of(graph: nn.Module, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
+    """What PyTorch makes of the inputs."""
+    with torch.no_grad():
+        found: np.ndarray = graph(*(torch.from_numpy(x) for x in inputs.values())).numpy()
+    return found
+
+
+def _finished(model: onnx.ModelProto, task: _Task) -> onnx.ModelProto:
+    """A copy with the constants of the front end as formulas."""
+    own = onnx.ModelProto()
+    own.CopyFrom(model)
+    return own if task.front_end is None else with_formulas(own, task.front_end)
+
+
+def _check_form(weights: str, found: Difference, n_bytes: int, plain: int) -> None:
+    """Refuse a form that changes too many decisions, or saves nothing."""
+    least = WEIGHTS[weights].least_same
+    if found.same < least:
+        raise EmboscopeError(
+            f"weights '{weights}': {100 * found.same:.1f} % of the decisions are those of PyTorch; "
+            f"expected at least {100 * least:g} %. Choose float."
+        )
+    if weights != "float" and n_bytes >= plain:
+        raise SettingsError(
+            f"weights '{weights}': {n_bytes} bytes; expected fewer than the {plain} in float. "
+            "Choose float."
+        )
 
 
 def samples_of(
@@ -134,60 +224,3 @@ def samples_of(
         name: torch.from_numpy(np.resize(views[name], (n_checked, *shape)).astype(np.float32))
         for name, shape in shapes.items()
     }
-
-
-def _converted(graph: Probabilities, samples: Mapping[str, Tensor]) -> onnx.ModelProto:
-    """The graph as ONNX, with a batch of any size."""
-    batch = torch.export.Dim("batch")
-    with _quiet():
-        # Strict: else len() of a tensor fixes the batch, and the exporter does not say so.
-        program = torch.export.export(
-            graph,
-            tuple(tensor[:2] for tensor in samples.values()),
-            dynamic_shapes={"tensors": tuple({0: batch} for _ in samples)},
-            strict=True,
-        )
-        converted = torch.onnx.export(
-            program,
-            dynamo=True,
-            opset_version=OPSET,
-            input_names=list(samples),
-            output_names=["probabilities"],
-            verbose=False,
-        )
-    assert converted is not None
-    model = converted.model_proto
-    symbol = model.graph.input[0].type.tensor_type.shape.dim[0].dim_param
-    for value in (*model.graph.input, *model.graph.output, *model.graph.value_info):
-        for axis in value.type.tensor_type.shape.dim:
-            if axis.dim_param == symbol:
-                axis.dim_param = "batch"
-    return model
-
-
-def _described(model: onnx.ModelProto, classes: Sequence[str]) -> bytes:
-    """The model with its classes, the notice and the versions in its metadata, as bytes."""
-    model.producer_name = "emboscope"
-    notes = {
-        "classes": json.dumps(list(classes)),
-        "notice": NOTICE,
-        "versions": json.dumps(package_versions()),
-    }
-    onnx.helper.set_model_props(model, notes)
-    onnx.checker.check_model(model)
-    return bytes(model.SerializeToString(deterministic=True))
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without what PyTorch's exporter says about itself."""
-    logger = logging.getLogger("torch.onnx")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)
-            warnings.filterwarnings("ignore", "# The axis name", UserWarning)
-            yield
-    finally:
-        logger.setLevel(level)

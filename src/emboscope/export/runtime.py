@@ -134,7 +134,7 @@ class Runtime:
         DataError
             If a view is missing or has another shape.
         """
-        rows = [self._rows(views, name, shape) for name, shape in self.model.inputs.items()]
+        rows = [checked_view(views, name, shape) for name, shape in self.model.inputs.items()]
         found = np.zeros((len(rows[0]), self.model.n_classes), np.float32)
         pointers = (ctypes.c_void_p * len(rows))()
         for row in range(len(found)):
@@ -148,13 +148,13 @@ class Runtime:
             )
         return found
 
-    @staticmethod
-    def _rows(views: Mapping[str, np.ndarray], name: str, shape: tuple[int, ...]) -> np.ndarray:
-        """A view as single numbers side by side."""
-        if name not in views or views[name].shape[1:] != shape:
-            given = views[name].shape if name in views else "missing"
-            raise DataError(
-                f"view '{name}': {given}; expected (n, {', '.join(map(str, shape))}). Compute it "
-                "with the front end of the model."
-            )
-        return np.ascontiguousarray(views[name], np.float32)
+
+def checked_view(views: Mapping[str, np.ndarray], name: str, shape: tuple[int, ...]) -> np.ndarray:
+    """A view as single numbers side by side; DataError where it is missing or of another shape."""
+    if name not in views or views[name].shape[1:] != shape:
+        given = views[name].shape if name in views else "missing"
+        raise DataError(
+            f"view '{name}': {given}; expected (n, {', '.join(map(str, shape))}). Compute it "
+            "with the front end of the model."
+        )
+    return np.ascontiguousarray(views[name], np.float32)

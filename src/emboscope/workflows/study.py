@@ -1,13 +1,18 @@
 """What the commands on models share: data by name, settings from file and line, folds of a run."""
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
+
+import numpy as np
 
 from emboscope.compression.finetune import LAYER_RULES, MIXED, CompressSettings
 from emboscope.compression.quantizers import QUANTIZERS
 from emboscope.datasets import OwnFile, load_dataset
 from emboscope.datasets.dataset import DATASETS, Dataset
 from emboscope.errors import DataError, SettingsError
+from emboscope.evaluation.protocol import Fold
+from emboscope.export.onnx_forms import OnnxForm
 from emboscope.learning.architecture import NetworkSettings
 from emboscope.learning.compute import set_threads
 from emboscope.learning.profiles import ECG, EEG, published_settings
@@ -16,7 +21,7 @@ from emboscope.progress import Progress, silent
 from emboscope.settings import merged, read_toml, with_changes
 from emboscope.store.folder import is_study
 from emboscope.workflows.compress import compress_model, compression_summary
-from emboscope.workflows.deploy import deploy_model
+from emboscope.workflows.deploy import Evidence, check_targets, deploy_model
 from emboscope.workflows.evaluate import evaluate
 from emboscope.workflows.files import prepare_folder, read_json, write_json
 from emboscope.workflows.fold_models import check_network
@@ -32,11 +37,13 @@ from emboscope.workflows.train import (
 )
 
 __all__ = [
-    "compress_run", "compress_settings", "evaluate", "export_fold", "load",
+    "compress_run", "compress_settings", "evaluate", "export_data",
+    "export_fold", "export_form", "load",
     "run_data", "run_settings", "run_views", "set_threads", "train",
 ]  # fmt: skip
 
 _FILES = {"onnx": "model.onnx", "c": "model.c"}  # of a target
+_CALIBRATING = 512  # rows of the training part
 Own = tuple[float | None, str | None, str | None]
 
 
@@ -177,8 +184,7 @@ def compress_run(
     """
     settings, request = read_run(run)
     check_network(run, settings.model)
-    if data is None or data_hash(data) != request["data_hash"]:
-        raise DataError(f"run '{run}': trained on other data than this. Name the same data set.")
+    data = _same_data(run, data, request)
     if out.is_dir() and any(out.iterdir()):
         raise SettingsError(f"run '{out}': the folder is not empty. Choose another.")
     prepare_folder(out)
@@ -195,22 +201,79 @@ def compress_run(
     return costs
 
 
-def export_fold(run: Path, out: Path, target: str, fold: int) -> dict[str, object]:
-    """Export one model of a run; what was checked."""
+def export_form(targets: Sequence[str], weights: str, front_end: bool) -> OnnxForm:
+    """The form of an ONNX file; refused where it or a target is unknown, before data is read."""
+    form = OnnxForm(weights, front_end)
+    check_targets(targets, form)
+    return form
+
+
+def export_data(
+    run: Path, on: str | None, own: Own, form: OnnxForm, progress: Progress = silent
+) -> Dataset | None:
+    """The data that an export is checked with: where it is named, or needed to calibrate."""
+    if on is None and form.weights != "int8":
+        return None
+    data = run_data(run, on, own, progress)
+    if data is None:
+        raise DataError(f"run '{run}': trained on a file. Name it with --on.")
+    return data
+
+
+def export_fold(
+    run: Path,
+    out: Path,
+    targets: Sequence[str],
+    fold: int,
+    form: OnnxForm | None = None,
+    data: Dataset | None = None,
+) -> dict[str, object]:
+    """Export one model of a run; what was checked.
+
+    With the data it is checked on the validation part of the fold, and calibrated on rows of its
+    training part; the test part is not read.
+    """
     settings, request = read_run(run)
     check_network(run, settings.model)
     folder = fold_folder(run, fold)
     if not folder.is_dir():
         raise SettingsError(f"--fold {fold}: run '{run}' has no such fold. Choose a smaller one.")
+    evidence = None
+    if data is not None:
+        data = _same_data(run, data, request)
+        evidence = _evidence(data, run_folds(data, settings)[fold])
     scores = read_json(run / "metrics.json")["scores"] if (run / "metrics.json").is_file() else {}
     metrics = {name: each["mean"] for name, each in scores.items()}
-    deploy_model(folder, out, target, classes=request["classes"], metrics=metrics)
+    manifest = deploy_model(folder, out, targets, evidence, request["classes"], metrics, form)
     check = read_json(out / "check.json")
-    file = out / _FILES[target]
+    names = manifest.target.split("+")
+    if len(names) == 1:
+        return _shown(out / _FILES[names[0]], check)
+    parts = {name: _shown(out / _FILES[name], check[name]) for name in names}
+    return {f"{name}: {key}": value for name, part in parts.items() for key, value in part.items()}
+
+
+def _same_data(run: Path, data: Dataset | None, request: dict) -> Dataset:
+    """The data, refused where the run was trained on other."""
+    if data is None or data_hash(data) != request["data_hash"]:
+        raise DataError(f"run '{run}': trained on other data than this. Name the same data set.")
+    return data
+
+
+def _evidence(data: Dataset, fold: Fold) -> Evidence:
+    """The validation part, and some of the training part, in an order that mixes the classes."""
+    rng = np.random.default_rng(0)
+    checked, trained = rng.permutation(fold.validation), rng.permutation(fold.train)
+    return Evidence(data.rows(checked), data.y[checked], data.rows(trained[:_CALIBRATING]))
+
+
+def _shown(file: Path, check: dict) -> dict[str, object]:
+    """What the command says of one file."""
     shown = {
         "model": str(file),
         "kB": round(file.stat().st_size / 1000, 1),
         "inputs checked": check["n_inputs"],
+        "inputs": check["inputs"],
         "largest difference": check.get("largest_difference", "no compiler here"),
         "tolerance": check["tolerance"],
     }
@@ -218,4 +281,14 @@ def export_fold(run: Path, out: Path, target: str, fold: int) -> dict[str, objec
         shown["weights, kB"] = round(check["weights_bytes"] / 1000, 1)
         shown["RAM, kB"] = round(check["arena_bytes"] / 1000, 1)
         shown["ms here"] = round(check["milliseconds"], 3) if "milliseconds" in check else "–"
+    else:
+        shown["weights"] = check["weights"]
+        shown["front end inside"] = "yes" if check["front_end_inside"] else "no"
+        shown["kB in float"] = round(check["bytes_in_float"] / 1000, 1)
+        shown["same decisions, %"] = round(100 * check["same_decisions"], 2)
+        shown["asked of them, %"] = round(100 * check["least_same_decisions"], 2)
+    if check.get("mcc") is not None:
+        shown["rows of the validation part"] = check["n_scored"]
+        shown["MCC × 100 in PyTorch"] = round(100 * check["mcc_in_pytorch"], 2)
+        shown["MCC × 100"] = round(100 * check["mcc"], 2)
     return shown
