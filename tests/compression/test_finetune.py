@@ -12,7 +12,7 @@ from emboscope.compression.finetune import (
     inner_layers,
 )
 from emboscope.compression.mixed_precision import MixedSettings
-from emboscope.compression.quantizers import QuantizerSettings
+from emboscope.compression.quantizers import QuantizerSettings, quantize, weight_of
 from emboscope.errors import DataError, SettingsError
 from emboscope.learning.architecture import NetworkSettings
 from emboscope.learning.estimator import SignalClassifier
@@ -65,6 +65,18 @@ def test_attention_and_head_of_the_transformer_stay_in_full_precision():
     assert "branch.encoder.stem.2" in names
     assert "branch.encoder.layers.3.linear2" in names
     assert not any("attn" in name or "head" in name or "stem.0" in name for name in names)
+
+
+def test_the_whole_of_a_network_is_what_has_weights():
+    network = build_network("cnn1d_transformer", SHAPES, 2)
+    names = LAYER_RULES["whole"](network)
+    assert set(LAYER_RULES["all"](network)) < set(names)
+    assert "branch.encoder.layers.0.self_attn" in names
+    weights = [weight_of(network.get_submodule(name)) for name in names]
+    assert sum(weight.numel() for weight in weights) == 107_144
+    quantized = cost(quantize(network, names, "int8"))
+    assert [layer.name for layer in quantized.layers] == names
+    assert quantized.other_bits == 32 * (109_942 - 107_144)
 
 
 def test_compressing_gives_ternary_weights_and_leaves_the_original_alone(fitted):

@@ -108,9 +108,15 @@ def published_layers(network: nn.Module) -> list[str]:
     return chosen
 
 
+def whole_network(network: nn.Module) -> list[str]:
+    """Every layer with weights, heads and the projections of the attention included."""
+    return list(weighted_layers(network))
+
+
 LAYER_RULES["inner"] = inner_layers
 LAYER_RULES["published"] = published_layers
 LAYER_RULES["all"] = every_layer
+LAYER_RULES["whole"] = whole_network
 
 
 def _encoders(network: nn.Module) -> list[tuple[str, nn.Module]]:
@@ -127,7 +133,7 @@ def _unattended(network: nn.Module) -> list[str]:
     return [
         name
         for name in weighted_layers(network)
-        if not any(name.startswith(f"{part}.") for part in attention)
+        if not any(f"{name}.".startswith(f"{part}.") for part in attention)
     ]
 
 

@@ -25,6 +25,7 @@ from emboscope.export.onnx import samples_of
 from emboscope.export.packed import PackedModel, packed_bytes, read_packed
 from emboscope.export.runtime import Runtime, compiler, runtime_source
 from emboscope.export.translation import program_of
+from emboscope.learning.architecture import Network
 from emboscope.learning.estimator import SignalClassifier
 
 N_CHECKED = 256
@@ -80,8 +81,7 @@ def export_c(
         raise SettingsError(f"prefix '{prefix}': no name in C; expected letters, digits and _.")
     export = export_of(classifier, "c", classes, metrics)
     shapes, names, source = export.shapes, export.classes, weights_sha256(classifier.network_)
-    network = copy.deepcopy(classifier.network_)
-    settle(network).cpu().eval()
+    network = settled(classifier)
     content = packed_bytes(program_of(network, shapes), names, source)
     samples = samples_of(shapes, views, N_CHECKED)
     model = read_packed(content)
@@ -102,6 +102,23 @@ def export_c(
         "macs": sum(count_macs(network, one).values()),
     }
     return export.finish(folder, check, ("model.c", "model.h", "model.emb"))
+
+
+def packed_size(classifier: SignalClassifier) -> float:
+    """Bytes of the `.emb` of a classifier; NaN where a part of it has no form in C."""
+    export = export_of(classifier, "c", None, None)
+    try:
+        program = program_of(settled(classifier), export.shapes)
+    except SettingsError:
+        return float("nan")
+    return len(packed_bytes(program, export.classes, weights_sha256(classifier.network_)))
+
+
+def settled(classifier: SignalClassifier) -> Network:
+    """A copy of the network with the weights that its quantizers show."""
+    network = copy.deepcopy(classifier.network_)
+    settle(network).cpu().eval()
+    return network
 
 
 def _checked(
