@@ -106,7 +106,9 @@ def test_every_quantizer_shows_fewer_values_or_zeros_and_learns(name):
             assert (shown == 0).float().mean() > 0.5
         else:
             rows = [row.unique() for row in shown.flatten(1)] if "int" in name else [values]
-            assert max(map(len, rows)) <= {"dorefa": 2, "int4": 15, "int8": 255}[name]
+            assert (
+                max(map(len, rows)) <= {"dorefa": 2, "int4": 15, "int8": 255, "codebook": 16}[name]
+            )
         for key, value in net.state_dict().items():
             if key.startswith(f"{layer}.param") and value.is_floating_point():
                 assert torch.equal(value, before[key]) == key.endswith(".scale"), key

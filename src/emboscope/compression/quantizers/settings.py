@@ -22,4 +22,7 @@ class QuantizerSettings(Settings):
     pressure: NonNegativeFloat = 0.0  # pttq: weight of the expected density in the loss
     alpha: PositiveFloat = 1000.0  # pttq as released, learned_pruning: of their sigmoids
     n_bits: PositiveInt = Field(default=1, le=8)  # dorefa
+    rounding: Literal["nearest", "stochastic"] = "nearest"  # int8, int4: while training
+    n_levels: int = Field(default=16, ge=2, le=256)  # codebook
     sparsity: float = Field(default=0.9, ge=0, lt=1)  # magnitude: share of zeros in a layer
+    gradual: bool = False  # magnitude: the share rises during the fine-tuning
