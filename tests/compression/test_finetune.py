@@ -226,7 +226,7 @@ def test_the_distance_from_a_teacher_is_that_of_the_softened_probabilities():
 def test_without_an_epoch_the_weights_are_rounded_alone(fitted, statistics):
     classifier, views, y = fitted
     settings = CompressSettings(
-        method="int8", statistics=statistics, training=FineTuningSettings(epochs=0)
+        method="int8", normalization=statistics, training=FineTuningSettings(epochs=0)
     )
     small = compress(classifier, views=views, y=y, settings=settings)
     assert small.history_ == []

@@ -67,7 +67,7 @@ class CompressSettings(Settings):
     mixed: MixedSettings = MixedSettings()  # of the method mixed
     training: FineTuningSettings = FineTuningSettings()
     teacher: TeacherSettings = TeacherSettings()
-    statistics: str = "kept"  # of batch normalization, a name in STATISTICS
+    normalization: str = "kept"  # where its statistics come from, a name in STATISTICS
 
 
 MIXED = "mixed"  # the method that gives each layer one of several
@@ -214,7 +214,7 @@ def compress(
     macs = _macs(task)
     for method_of_some, some in _shared_out(method or settings.method, names, task, settings):
         quantize(small.network_, some, method_of_some, settings.quantizer, macs)
-    STATISTICS[settings.statistics](task)
+    STATISTICS[settings.normalization](task)
     small.history_ = fit_network(
         task, settings.training, device=classifier.device, progress=progress
     )

@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 from emboscope.compression.finetune import LAYER_RULES, MIXED, CompressSettings
+from emboscope.compression.normalization import STATISTICS
 from emboscope.compression.quantizers import QUANTIZERS
 from emboscope.datasets import OwnFile, load_dataset
 from emboscope.datasets.dataset import DATASETS, Dataset
@@ -140,7 +141,7 @@ def _group(values: dict[str, object], name: str) -> dict[str, object]:
 
 
 def compress_settings(method: str | None, changes: tuple[str, ...]) -> CompressSettings:
-    """Defaults, a method, then each key=value: of the quantizer, of `training.`, or `layers`.
+    """Defaults, a method, then each key=value: of the quantizer, of another group, or of none.
 
     Raises
     ------
@@ -153,12 +154,13 @@ def compress_settings(method: str | None, changes: tuple[str, ...]) -> CompressS
     if settings.method != MIXED:
         QUANTIZERS[settings.method]  # refused here, before anything is read, like the next
     LAYER_RULES[settings.layers]
+    STATISTICS[settings.normalization]
     return settings
 
 
 def _has_group(change: str) -> bool:
     """Whether a key=value names its group, or is of no group."""
-    return change.startswith(("training.", "quantizer.", "mixed.", "layers=", "method="))
+    return change.partition("=")[0].partition(".")[0] in CompressSettings.model_fields
 
 
 def compress_run(
