@@ -83,6 +83,8 @@ def test_what_is_pruned_next_is_the_smallest_that_has_been_learned():
     settings = QuantizerSettings(sparsity=0.5, gradual=True)
     quantizer = QUANTIZERS["magnitude"](weight, settings).train()
     quantizer.advance(0.9)
+    assert quantizer.eval()(weight).ne(0).all()  # only training prunes
+    quantizer.train()
     assert quantizer(torch.tensor([0.5, 0.2, 0.3, 0.1])).ne(0).tolist() == [
         True,
         False,

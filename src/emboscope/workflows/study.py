@@ -163,6 +163,21 @@ def _has_group(change: str) -> bool:
     return change.partition("=")[0].partition(".")[0] in CompressSettings.model_fields
 
 
+def network_run(run: Path, data: Dataset | None) -> tuple[RunSettings, dict, Dataset]:
+    """Settings, request and data of a finished run of networks.
+
+    Raises
+    ------
+    DataError
+        If the run was trained on other data.
+    """
+    settings, request = read_run(run)
+    check_network(run, settings.model)
+    if data is None or data_hash(data) != request["data_hash"]:
+        raise DataError(f"run '{run}': trained on other data than this. Name the same data set.")
+    return settings, request, data
+
+
 def compress_run(
     run: Path,
     out: Path,
@@ -177,10 +192,7 @@ def compress_run(
     SettingsError
         If the folder is not empty.
     """
-    settings, request = read_run(run)
-    check_network(run, settings.model)
-    if data is None or data_hash(data) != request["data_hash"]:
-        raise DataError(f"run '{run}': trained on other data than this. Name the same data set.")
+    settings, request, data = network_run(run, data)
     if out.is_dir() and any(out.iterdir()):
         raise SettingsError(f"run '{out}': the folder is not empty. Choose another.")
     prepare_folder(out)
