@@ -21,7 +21,7 @@ EXPORTED = (
     "cnn2d", "cnn2d_compact", "cnn1d_compact", "cnn2d_small", "resnet", "resnet2d", "mlp",
     "hybrid_late", "hybrid_concat", "hybrid_sum", "hybrid_weighted", "hybrid_product",
 )  # fmt: skip
-METHODS = ("ttq", "pttq", "dorefa", "int8", "int4", "magnitude")
+METHODS = ("ttq", "pttq", "dorefa", "int8", "int4", "codebook", "magnitude")
 
 
 def trained(model, method=None, n_classes=3, settings=NARROW):

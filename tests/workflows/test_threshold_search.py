@@ -66,10 +66,12 @@ def test_a_search_that_goes_on_ends_as_one_that_was_not_stopped(trained, tmp_pat
     assert len({row["t_min"] for row in rows}) == 4
     points = np.array([[float(row["validation_mcc"]), float(row["sparsity"])] for row in rows])
     assert [row["best"] == "1" for row in rows] == front(points).tolist()
-    wide, narrow = (
-        pick(rows, key=lambda row: float(row["t_min"]) + float(row["t_max"])) for pick in (max, min)
-    )
-    assert float(wide["sparsity"]) > float(narrow["sparsity"])
+    row = rows[-1]
+    pair = [part for name in ("t_min", "t_max") for part in ("--set", f"{name}={row[name]}")]
+    assert run("compress", *trained, *OPTIONS, *pair, "--out", tmp_path / "run").exit_code == 0
+    alone = json.loads((tmp_path / "run" / "fold-00" / "compression.json").read_text())
+    assert alone["sparsity"] == pytest.approx(float(row["sparsity"]), abs=2e-3)  # six digits
+    assert alone["gain"] == pytest.approx(float(row["gain"]), abs=2e-3)
     assert (tmp_path / "whole" / "tradeoff.png").read_bytes().startswith(b"\x89PNG")
     assert not (tmp_path / "whole" / "run.json").exists()
 
