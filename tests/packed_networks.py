@@ -36,7 +36,7 @@ NARROW = NetworkSettings(
 )
 SEQUENCES = NARROW.model_copy(update={"members": ("cnn1d_transformer", "vit", "lstm")})
 EXPORTED = (*ENCODERS, "hybrid_late", *(f"hybrid_{name}" for name in FUSIONS))
-METHODS = ("ttq", "pttq", "dorefa", "int8", "int4", "magnitude")
+METHODS = ("ttq", "pttq", "dorefa", "int8", "int4", "codebook", "magnitude")
 
 
 def trained(model, method=None, n_classes=3, settings=NARROW, size=0.2):

@@ -76,6 +76,7 @@ def test_the_smallest_encoding_is_taken(n_kept, encoding, rng):
         ("int8", "8-bit", 8 * 4096 + 32 * 64),
         ("int4", "4-bit", 4 * 4096 + 32 * 64),
         ("magnitude", "sparse", 4096 + 32 * 410),
+        ("codebook", "codebook", 4 * 4096 + 32 * 16),
     ],
 )
 def test_every_method_is_found_by_its_values(method, encoding, bits):

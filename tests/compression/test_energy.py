@@ -128,6 +128,20 @@ def test_the_honest_count_of_one_ternary_layer():
     assert found.compute_j == pytest.approx(8 * 0.9e-12 + 2 * 4 * 3.7e-12)
 
 
+def test_the_honest_count_of_an_attention_with_ternary_projections():
+    torch.manual_seed(4)
+    layer = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
+    tokens = torch.randn(1, 5, 8)
+    before = energy(layer, tokens)
+    with torch.no_grad():
+        layer.self_attn.in_proj_weight.copy_(torch.tensor([0.3, 0, 0, 0]).repeat(24, 2))
+    after = energy(layer, tokens)
+    into = 5 * 24 * 8  # multiply-adds, of which a quarter stay
+    assert before.operations - after.operations == into * 3 // 4
+    saved = into * 4.6e-12 - (into // 4 * 0.9e-12 + 2 * 5 * 24 * 3.7e-12)
+    assert before.compute_j - after.compute_j == pytest.approx(saved)
+
+
 def test_an_unknown_mode_is_refused():
     with pytest.raises(SettingsError, match="mode is 'published'"):
         energy(nn.Linear(2, 2), torch.ones(1, 2), "published")

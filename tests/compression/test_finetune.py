@@ -8,15 +8,18 @@ from emboscope.compression.finetune import (
     LAYER_RULES,
     CompressSettings,
     FineTuningSettings,
+    TeacherSettings,
     compress,
     inner_layers,
 )
 from emboscope.compression.mixed_precision import MixedSettings
-from emboscope.compression.quantizers import QuantizerSettings
+from emboscope.compression.normalization import STATISTICS
+from emboscope.compression.quantizers import QuantizerSettings, quantize, weight_of
 from emboscope.errors import DataError, SettingsError
 from emboscope.learning.architecture import NetworkSettings
 from emboscope.learning.estimator import SignalClassifier
 from emboscope.learning.models import build_network
+from emboscope.learning.objective import Teacher
 from emboscope.learning.settings import TrainSettings
 
 SHAPES = {"waveform": (1, 178), "spectrogram": (1, 32, 37)}
@@ -65,6 +68,18 @@ def test_attention_and_head_of_the_transformer_stay_in_full_precision():
     assert "branch.encoder.stem.2" in names
     assert "branch.encoder.layers.3.linear2" in names
     assert not any("attn" in name or "head" in name or "stem.0" in name for name in names)
+
+
+def test_the_whole_of_a_network_is_what_has_weights():
+    network = build_network("cnn1d_transformer", SHAPES, 2)
+    names = LAYER_RULES["whole"](network)
+    assert set(LAYER_RULES["all"](network)) < set(names)
+    assert "branch.encoder.layers.0.self_attn" in names
+    weights = [weight_of(network.get_submodule(name)) for name in names]
+    assert sum(weight.numel() for weight in weights) == 107_144
+    quantized = cost(quantize(network, names, "int8"))
+    assert [layer.name for layer in quantized.layers] == names
+    assert quantized.other_bits == 32 * (109_942 - 107_144)
 
 
 def test_compressing_gives_ternary_weights_and_leaves_the_original_alone(fitted):
@@ -180,3 +195,61 @@ def test_rules_of_layers_choose_what_they_say():
     assert set(inner) < set(every)
     assert {"members.0.head.linear", "members.0.branch.encoder.stem.0"} <= set(every) - set(inner)
     assert LAYER_RULES["published"](network) == inner
+
+
+def test_a_teacher_takes_the_place_of_its_share_of_the_labels(fitted):
+    classifier, views, y = fitted
+    noisy = np.where(np.arange(len(y)) % 2, y, 1 - y)  # labels that say nothing
+    settings = QUICK.model_copy(update={"teacher": TeacherSettings(weight=1.0, temperature=2.0)})
+    taught = compress(classifier, views=views, y=noisy, settings=settings)
+    assert (taught.predict(views) == y).mean() > 0.95
+    assert {"loss_labels", "loss_teacher"} <= set(taught.history_[0])
+    assert taught.history_[0]["loss_labels"] == 0
+    untaught = compress(classifier, views=views, y=noisy, settings=QUICK)
+    assert (untaught.predict(views) == y).mean() < 0.9
+
+
+def test_the_distance_from_a_teacher_is_that_of_the_softened_probabilities():
+    network, other = (build_network("cnn2d_compact", SHAPES, 2, NARROW, seed) for seed in (0, 1))
+    views = {"spectrogram": torch.randn(6, 1, 32, 37)}
+    network.eval()
+    logits = network.outputs(views).logits
+    found = Teacher(other, 3.0, 0.25).distance(views, logits)
+    p, q = ((each.eval()(views) / 3).softmax(1) for each in (other, network))
+    expected = 0.25 * 9 * (p * (p / q).log()).sum(1).mean()
+    assert found.item() == pytest.approx(expected.item(), rel=1e-4)
+    assert found.requires_grad
+    assert Teacher(network, 3.0, 1.0).distance(views, logits).item() == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize("statistics", sorted(STATISTICS))
+def test_without_an_epoch_the_weights_are_rounded_alone(fitted, statistics):
+    classifier, views, y = fitted
+    settings = CompressSettings(
+        method="int8", normalization=statistics, training=FineTuningSettings(epochs=0)
+    )
+    small = compress(classifier, views=views, y=y, settings=settings)
+    assert small.history_ == []
+    assert (small.predict(views) == y).mean() > (0.45 if statistics == "simulated" else 0.95)
+    key = "members.0.branch.encoder.stem.0.weight"  # the first layer, not quantized
+    states = [each.network_.state_dict() for each in (classifier, small)]
+    assert torch.equal(states[0][key], states[1][key])
+    assert len(cost(small.network_).layers) == len(inner_layers(small.network_))
+    moved = [
+        name
+        for name, value in states[1].items()
+        if name.endswith("running_mean") and not torch.equal(value, states[0][name])
+    ]
+    n_norms = sum(name.endswith("running_mean") for name in states[0])
+    assert len(moved) == (0 if statistics == "kept" else n_norms)
+
+
+def test_gradual_pruning_reaches_its_share_of_zeros(fitted):
+    classifier, views, y = fitted
+    quantizer = QuantizerSettings(gradual=True, sparsity=0.7)
+    settings = QUICK.model_copy(update={"method": "magnitude", "quantizer": quantizer})
+    small = compress(classifier, views=views, y=y, settings=settings)
+    assert cost(small.network_).sparsity == pytest.approx(0.7, abs=0.01)
+    alone = settings.model_copy(update={"training": FineTuningSettings(epochs=0)})
+    with pytest.raises(SettingsError, match="quantizer.gradual: without an epoch"):
+        compress(classifier, views=views, y=y, settings=alone)

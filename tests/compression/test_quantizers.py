@@ -1,5 +1,6 @@
 import copy
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -11,6 +12,7 @@ from emboscope.compression.quantizers import (
     quantize,
     quantized_layers,
     settle,
+    weighted_layers,
 )
 from emboscope.compression.quantizers.ternary import TTQ, ternarize
 from emboscope.errors import SettingsError
@@ -104,7 +106,9 @@ def test_every_quantizer_shows_fewer_values_or_zeros_and_learns(name):
             assert (shown == 0).float().mean() > 0.5
         else:
             rows = [row.unique() for row in shown.flatten(1)] if "int" in name else [values]
-            assert max(map(len, rows)) <= {"dorefa": 2, "int4": 15, "int8": 255}[name]
+            assert (
+                max(map(len, rows)) <= {"dorefa": 2, "int4": 15, "int8": 255, "codebook": 16}[name]
+            )
         for key, value in net.state_dict().items():
             if key.startswith(f"{layer}.param") and value.is_floating_point():
                 assert torch.equal(value, before[key]) == key.endswith(".scale"), key
@@ -115,6 +119,47 @@ def test_train_and_evaluation_use_the_same_weights(name):
     net = quantize(network(), ["2"], name)
     shown = net.train()[2].weight.clone()
     assert torch.equal(net.eval()[2].weight, shown)
+
+
+def test_normalized_latent_weights_show_the_same_levels(rng):
+    weight = torch.from_numpy(rng.standard_normal((6, 40)))
+    for name in ("ttq", "attq", "pttq"):
+        layers = [nn.Linear(40, 6, bias=False).double() for _ in range(2)]
+        for layer, normalize in zip(layers, (False, True), strict=True):
+            layer.weight.data = weight.clone()
+            quantize(nn.Sequential(layer), ["0"], name, QuantizerSettings(normalize=normalize))
+        shown = [layer.weight.detach().numpy() for layer in layers]
+        np.testing.assert_allclose(shown[1], shown[0], rtol=1e-12)
+        latent = layers[1].parametrizations.weight.original
+        assert latent.abs().max().item() == pytest.approx(1)
+
+
+def test_the_released_normalization_trains_other_weights_than_it_evaluates():
+    settings = QuantizerSettings(profile="released", normalize=True)
+    net = quantize(network(), ["2"], "ttq", settings)
+    with torch.no_grad():
+        net[2].parametrizations.weight[0].scales.copy_(torch.tensor([0.7, 0.4]))
+    trained, evaluated = net.train()[2].weight.unique(), net.eval()[2].weight.unique()
+    assert trained.tolist() == pytest.approx([-1, 0, 0.4 / 0.7])
+    assert evaluated.tolist() == pytest.approx([-0.7, 0, 0.4])
+
+
+def test_projections_of_an_attention_are_quantized_and_settled_like_layers():
+    torch.manual_seed(2)
+    net = nn.Sequential(nn.TransformerEncoderLayer(8, 2, 16, batch_first=True))
+    names = list(weighted_layers(net))
+    assert names == ["0.self_attn", "0.self_attn.out_proj", "0.linear1", "0.linear2"]
+    before = {name: tuple(value.shape) for name, value in net.state_dict().items()}
+    quantize(net, names, "ttq")
+    tokens = torch.randn(2, 5, 8)
+    net(tokens).square().mean().backward()
+    latent = net[0].self_attn.parametrizations.in_proj_weight
+    assert latent.original.grad.abs().sum() > 0
+    shown = net.eval()(tokens)
+    settle(net)
+    assert {name: tuple(value.shape) for name, value in net.state_dict().items()} == before
+    assert len(net[0].self_attn.in_proj_weight.unique()) == 3
+    torch.testing.assert_close(net(tokens), shown)
 
 
 def test_the_state_dict_resumes_latent_weights_and_scales():

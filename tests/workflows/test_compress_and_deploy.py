@@ -13,6 +13,7 @@ from emboscope.learning.estimator import SignalClassifier
 from emboscope.learning.settings import TrainSettings
 from emboscope.workflows.compress import compress_model
 from emboscope.workflows.deploy import TARGETS, Evidence, deploy_model
+from emboscope.workflows.study import compress_settings
 
 
 @pytest.fixture(scope="module")
@@ -115,3 +116,15 @@ def test_forms_that_do_not_suit_the_targets_are_refused(run, tmp_path, targets, 
     with pytest.raises(SettingsError, match=text):
         deploy_model(run[0], tmp_path / "out", targets, form=form)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_change_goes_to_the_quantizer_unless_it_names_another_group():
+    settings = compress_settings("pttq", (
+        "t_max=1.5", "statistics=false", "normalization=training", "teacher.weight=0.5",
+        "training.epochs=0", "layers=whole",
+    ))  # fmt: skip
+    assert (settings.quantizer.t_max, settings.quantizer.statistics) == (1.5, False)
+    assert (settings.normalization, settings.teacher.weight) == ("training", 0.5)
+    assert (settings.training.epochs, settings.layers, settings.method) == (0, "whole", "pttq")
+    with pytest.raises(SettingsError, match="statistics 'trainin': unknown"):
+        compress_settings("pttq", ("normalization=trainin",))

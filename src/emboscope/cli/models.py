@@ -18,6 +18,7 @@ from emboscope.cli.console import (
 
 if TYPE_CHECKING:
     from emboscope.workflows.evaluate import EvaluateResult
+    from emboscope.workflows.threshold_search import Trial
 
 Data = Annotated[str, typer.Argument(help="esr, hits, or your own CSV or NPZ.")]
 Sfreq = Annotated[float | None, typer.Option(help="Hz, for a file that does not say it.")]
@@ -94,6 +95,24 @@ def train(
         f"{effective.model} on {source.name}, validation parts", ["fold", "MCC × 100"], rows
     )
     typer.echo(f"Run: {out}\nNext: emboscope evaluate {out}")
+
+
+def _show_search(trials: "list[Trial]", out: Path, as_json: bool) -> None:
+    """The trials that none beats, by their zeros."""
+    if as_json:
+        print_json({"search": str(out), "trials": [asdict(trial) for trial in trials]})
+        return
+    best = sorted((each for each in trials if each.best), key=lambda each: each.sparsity)
+    print_table(
+        f"{len(trials)} pairs of thresholds: those that none beats",
+        ["t_min", "t_max", "MCC, validation", "zeros %", "CR_G %"],
+        [
+            [f"{each.t_min:.2f}", f"{each.t_max:.2f}", f"{100 * each.validation_mcc:.2f}",
+             f"{100 * each.sparsity:.1f}", f"{100 * each.gain:.1f}"]
+            for each in best
+        ],
+    )  # fmt: skip
+    typer.echo(f"Trials: {out / 'trials.csv'}, {out / 'tradeoff.png'}")
 
 
 @command
@@ -178,6 +197,9 @@ def compress(
         list[str] | None,
         typer.Option("--set", help="key=value, for example t_max=1.5 or training.epochs=20."),
     ] = None,
+    search: Annotated[
+        int | None, typer.Option(help="Try so many pairs of thresholds, on validation.", min=1)
+    ] = None,
     on: Annotated[str | None, typer.Option(help="The data, where it is a file.")] = None,
     sfreq: Sfreq = None,
     label_column: LabelColumn = None,
@@ -201,6 +223,11 @@ def compress(
     progress = progress_of(quiet, as_json)
     effective = compress_settings(method, tuple(changes or ()))
     data = run_data(run, on, (sfreq, label_column, group_column), progress)
+    if search is not None:
+        from emboscope.workflows.threshold_search import search_thresholds
+
+        _show_search(search_thresholds(run, out, data, effective, search, progress), out, as_json)
+        return
     costs = compress_run(run, out, data, effective, progress)
     if as_json:
         print_json({"run": str(out), "folds": costs})

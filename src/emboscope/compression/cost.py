@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from emboscope.compression.encodings import FLOAT_BITS, is_ternary, stored_bits
-from emboscope.compression.quantizers import weighted_layers
+from emboscope.compression.quantizers import weight_name, weight_of, weighted_layers
 from emboscope.errors import SettingsError
 
 _COORDINATE_BITS = 34  # of a non-zero, published: an index of 32 bits and a value of 2
@@ -98,11 +98,10 @@ def cost(network: nn.Module, profile: Literal["honest", "slides"] = "honest") ->
         )
     layers, hidden = [], set()
     for name, layer in weighted_layers(network).items():
-        assert isinstance(layer.weight, Tensor)
-        size = _layer_cost(name, layer.weight.detach(), profile)
+        size = _layer_cost(name, weight_of(layer).detach(), profile)
         if size is not None:
             layers.append(size)
-            hidden.add(name)
+            hidden.add((name, weight_name(layer)))
     kept = _full_precision(network, hidden, with_buffers=profile == "honest")
     return Cost(tuple(layers), FLOAT_BITS * kept)
 
@@ -111,9 +110,7 @@ def ternary_weights(network: nn.Module) -> dict[str, Tensor]:
     """The weights, by layer, that take at most one positive and one negative value beside 0."""
     found = {}
     for name, layer in weighted_layers(network).items():
-        weight = layer.weight
-        assert isinstance(weight, Tensor)
-        weight = weight.detach()
+        weight = weight_of(layer).detach()
         if is_ternary(weight):
             found[name] = weight
     return found
@@ -232,10 +229,10 @@ def _layer_cost(name: str, weight: Tensor, profile: str) -> LayerCost | None:
     return LayerCost(name, n_weights, n_weights - n_kept, encoding, bits)
 
 
-def _full_precision(network: nn.Module, ternary: set[str], with_buffers: bool) -> int:
-    """How many numbers stay in full precision."""
-    weights = {f"{name}.weight" for name in ternary}
-    latent = {f"{name}.parametrizations.weight" for name in ternary}
+def _full_precision(network: nn.Module, quantized: set[tuple[str, str]], with_buffers: bool) -> int:
+    """How many numbers stay in full precision, beside the quantized attributes of layers."""
+    weights = {f"{layer}.{name}" for layer, name in quantized}
+    latent = {f"{layer}.parametrizations.{name}" for layer, name in quantized}
     numbers = sum(
         parameter.numel()
         for name, parameter in network.named_parameters()

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from emboscope.compression.cost import cost, count_macs, evaluating
 from emboscope.compression.encodings import FLOAT_BITS, is_ternary
-from emboscope.compression.quantizers import weighted_layers
+from emboscope.compression.quantizers import weight_name, weight_of, weighted_layers
 from emboscope.errors import SettingsError
 
 Mode = Literal["honest", "slides", "legacy"]
@@ -105,16 +105,33 @@ def _honest(network: nn.Module, inputs: object) -> Energy:
     outputs = _outputs(network, inputs)
     operations, joules = 0, 0.0
     for name, macs in count_macs(network, inputs).items():
-        weight = layers[name].weight if name in layers else None
-        if isinstance(weight, Tensor) and is_ternary(weight):
-            kept = round(macs * int(torch.count_nonzero(weight)) / weight.numel())
-            joules += kept * ADD_J + 2 * outputs[name] * MULTIPLY_J
-        else:
-            kept = macs
-            joules += kept * (MULTIPLY_J + ADD_J)
-        operations += kept
+        for weight, part, n_outputs in _products(layers.get(name), macs, outputs.get(name, 0)):
+            if weight is not None and is_ternary(weight):
+                kept = round(part * int(torch.count_nonzero(weight)) / weight.numel())
+                joules += kept * ADD_J + 2 * n_outputs * MULTIPLY_J
+            else:
+                kept = part
+                joules += kept * (MULTIPLY_J + ADD_J)
+            operations += kept
     transfers = math.ceil(cost(network).bits / FLOAT_BITS)
     return Energy(operations, transfers, joules, transfers * TRANSFER_J)
+
+
+def _products(
+    layer: nn.Module | None, macs: int, n_outputs: int
+) -> list[tuple[Tensor | None, int, int]]:
+    """Weights, multiply-adds and outputs of each product of a layer; of an attention its three.
+
+    They are the projections that come in, those that go out, and what has no weights.
+    """
+    if not isinstance(layer, nn.MultiheadAttention):
+        return [(None if layer is None else weight_of(layer), macs, n_outputs)]
+    into, out_of = 3 * n_outputs * layer.embed_dim, n_outputs * layer.embed_dim
+    return [
+        (layer.in_proj_weight, into, 3 * n_outputs),
+        (layer.out_proj.weight, out_of, n_outputs),
+        (None, macs - into - out_of, 0),
+    ]
 
 
 def _outputs(network: nn.Module, inputs: object) -> dict[str, int]:
@@ -193,7 +210,7 @@ def _of_residuals(layer: nn.Module, given: Tensor, result: Tensor) -> int:
 
 
 _Rule = Callable[[nn.Module, Tensor, Tensor], int]
-_WEIGHTED = (nn.Conv1d, nn.Conv2d, nn.Linear)
+_WEIGHTED = (nn.Conv1d, nn.Conv2d, nn.Linear, nn.MultiheadAttention)
 _RULES: dict[type[nn.Module], _Rule] = {
     nn.Conv1d: _of_convolution,
     nn.Conv2d: _of_convolution,
@@ -210,9 +227,7 @@ def _published_transfers(network: nn.Module, mode: str, quantizable: Collection[
     rounded = math.floor if mode == "legacy" else math.ceil
     layers, total, counted = weighted_layers(network), 0, set()
     for name, layer in layers.items():
-        weight = layer.weight
-        assert isinstance(weight, Tensor)
-        weight = weight.detach()
+        weight = weight_of(layer).detach()
         kept, ternary = int(torch.count_nonzero(weight)), is_ternary(weight)
         if ternary and kept == weight.numel():
             total += rounded(kept / FLOAT_BITS) + 1
@@ -220,7 +235,7 @@ def _published_transfers(network: nn.Module, mode: str, quantizable: Collection[
             total += rounded(2 * kept / FLOAT_BITS) + 2
         else:
             total += kept
-        counted.add(f"{name}.weight")
+        counted.add(f"{name}.{weight_name(layer)}")
     return total + sum(
         int(torch.count_nonzero(parameter))
         for name, parameter in network.named_parameters()

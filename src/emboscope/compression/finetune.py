@@ -2,10 +2,11 @@
 
 import copy
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import torch
-from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
@@ -18,6 +19,7 @@ from emboscope.compression.mixed_precision import (
     layer_choices,
     layer_traces,
 )
+from emboscope.compression.normalization import STATISTICS
 from emboscope.compression.quantizers import (
     QuantizerSettings,
     quantize,
@@ -32,6 +34,7 @@ from emboscope.learning.estimator import SignalClassifier
 from emboscope.learning.front_end import twin_of
 from emboscope.learning.loop import Rows, Task, fit_network
 from emboscope.learning.models import views_of
+from emboscope.learning.objective import Teacher
 from emboscope.learning.settings import TrainSettings
 from emboscope.learning.small import Cnn2dSmall
 from emboscope.progress import Progress, silent
@@ -40,12 +43,19 @@ from emboscope.settings import Settings
 
 
 class FineTuningSettings(TrainSettings):
-    """As any training, with defaults of its own."""
+    """As any training, with defaults of its own; without an epoch the weights are rounded alone."""
 
-    epochs: PositiveInt = 8
+    epochs: NonNegativeInt = 8
     learning_rate: PositiveFloat | None = 1e-3
     weight_decay: NonNegativeFloat = 0.0  # it would pull the logarithms of scales to 0
     mixup: NonNegativeFloat = 0.0
+
+
+class TeacherSettings(Settings):
+    """What the compressed model learns from the full one beside the labels."""
+
+    weight: float = Field(default=0.0, ge=0, le=1)  # of the full model's probabilities; 0: none
+    temperature: PositiveFloat = 4.0
 
 
 class CompressSettings(Settings):
@@ -56,6 +66,8 @@ class CompressSettings(Settings):
     quantizer: QuantizerSettings = QuantizerSettings()
     mixed: MixedSettings = MixedSettings()  # of the method mixed
     training: FineTuningSettings = FineTuningSettings()
+    teacher: TeacherSettings = TeacherSettings()
+    normalization: str = "kept"  # where its statistics come from, a name in STATISTICS
 
 
 MIXED = "mixed"  # the method that gives each layer one of several
@@ -108,9 +120,15 @@ def published_layers(network: nn.Module) -> list[str]:
     return chosen
 
 
+def whole_network(network: nn.Module) -> list[str]:
+    """Every layer with weights, heads and the projections of the attention included."""
+    return list(weighted_layers(network))
+
+
 LAYER_RULES["inner"] = inner_layers
 LAYER_RULES["published"] = published_layers
 LAYER_RULES["all"] = every_layer
+LAYER_RULES["whole"] = whole_network
 
 
 def _encoders(network: nn.Module) -> list[tuple[str, nn.Module]]:
@@ -127,7 +145,7 @@ def _unattended(network: nn.Module) -> list[str]:
     return [
         name
         for name in weighted_layers(network)
-        if not any(name.startswith(f"{part}.") for part in attention)
+        if not any(f"{name}.".startswith(f"{part}.") for part in attention)
     ]
 
 
@@ -176,6 +194,11 @@ def compress(
     """
     check_is_fitted(classifier, "network_")
     settings = settings or CompressSettings()
+    if settings.quantizer.gradual and not settings.training.epochs:
+        raise SettingsError(
+            "quantizer.gradual: without an epoch; expected some, over which zeros become more. "
+            "Raise training.epochs, or leave gradual out."
+        )
     small = copy.deepcopy(classifier)
     names = LAYER_RULES[settings.layers](small.network_)
     if not names:
@@ -184,9 +207,14 @@ def compress(
             "the first of an encoder. Choose a larger model."
         )
     task = _task(small, views, np.asarray(y), validation, bool(settings.training.augment))
+    if settings.teacher.weight:
+        full = copy.deepcopy(classifier.network_)
+        teacher = Teacher(full, settings.teacher.temperature, settings.teacher.weight)
+        task = replace(task, teacher=teacher)
     macs = _macs(task)
     for method_of_some, some in _shared_out(method or settings.method, names, task, settings):
         quantize(small.network_, some, method_of_some, settings.quantizer, macs)
+    STATISTICS[settings.normalization](task)
     small.history_ = fit_network(
         task, settings.training, device=classifier.device, progress=progress
     )

@@ -9,7 +9,12 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from emboscope.compression.encodings import FLOAT_BITS, stored_bits
-from emboscope.compression.quantizers import QUANTIZERS, QuantizerSettings, weighted_layers
+from emboscope.compression.quantizers import (
+    QUANTIZERS,
+    QuantizerSettings,
+    weight_of,
+    weighted_layers,
+)
 from emboscope.errors import SettingsError
 from emboscope.learning.architecture import Network
 from emboscope.settings import Settings
@@ -77,7 +82,7 @@ def layer_traces(
     traces : dict of float
     """
     layers = weighted_layers(network)
-    weights = [_weight(layers[name]) for name in names]
+    weights = [weight_of(layers[name]) for name in names]
     generator = torch.Generator().manual_seed(seed)
     was_training = network.training
     network.eval()
@@ -94,12 +99,6 @@ def layer_traces(
                 sums[index] += float((v * hv).sum())
     network.train(was_training)
     return {name: total / n_probes for name, total in zip(names, sums, strict=True)}
-
-
-def _weight(layer: nn.Module) -> Tensor:
-    weight = layer.weight
-    assert isinstance(weight, Tensor)
-    return weight
 
 
 def _signs(weight: Tensor, generator: torch.Generator) -> Tensor:
@@ -123,7 +122,7 @@ def layer_choices(
     """
     layers, found = weighted_layers(network), {}
     for name, trace in traces.items():
-        weight = _weight(layers[name]).detach()
+        weight = weight_of(layers[name]).detach()
         curvature = max(trace, 0.0) / weight.numel()
         found[name] = [_choice(weight, method, curvature, settings) for method in methods]
     return found

@@ -29,6 +29,7 @@ from emboscope.export.packed import PackedModel, packed_bytes, read_packed
 from emboscope.export.runtime import Runtime, compiler, runtime_source
 from emboscope.export.translation import program_of
 from emboscope.export.views import SIGNAL, signals_of
+from emboscope.learning.architecture import Network
 from emboscope.learning.estimator import SignalClassifier
 from emboscope.representations.front_end import FrontEnd
 
@@ -112,8 +113,7 @@ def export_c(
         raise SettingsError(f"prefix '{prefix}': no name in C; expected letters, digits and _.")
     export = export_of(classifier, "c", classes, metrics)
     names, source = export.classes, weights_sha256(classifier.network_)
-    network = copy.deepcopy(classifier.network_)
-    settle(network).cpu().eval()
+    network = settled(classifier)
     chain = _front_end_of(classifier) if form.front_end else None
     program = program_of(network, export.shapes, chain)
     if form.integer:
@@ -178,6 +178,23 @@ def _inputs(
         return samples_of(shapes, chain.compute(signal), N_CHECKED), {SIGNAL: signal}
     samples = samples_of(shapes, views, N_CHECKED)
     return samples, {name: tensor.numpy() for name, tensor in samples.items()}
+
+
+def packed_size(classifier: SignalClassifier) -> float:
+    """Bytes of the `.emb` of a classifier; NaN where a part of it has no form in C."""
+    export = export_of(classifier, "c", None, None)
+    try:
+        program = program_of(settled(classifier), export.shapes)
+    except SettingsError:
+        return float("nan")
+    return len(packed_bytes(program, export.classes, weights_sha256(classifier.network_)))
+
+
+def settled(classifier: SignalClassifier) -> Network:
+    """A copy of the network with the weights that its quantizers show."""
+    network = copy.deepcopy(classifier.network_)
+    settle(network).cpu().eval()
+    return network
 
 
 def _checked(

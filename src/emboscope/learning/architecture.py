@@ -287,6 +287,14 @@ class Penalized(nn.Module):
         raise NotImplementedError
 
 
+class Scheduled(nn.Module):
+    """A part of a network that changes as its training goes on, as gradual pruning does."""
+
+    def advance(self, share: float) -> None:
+        """Told before each step which share of all steps is done, in [0, 1)."""
+        raise NotImplementedError
+
+
 class LinearHead(nn.Module):
     """Dropout and a linear layer; `released` drops logits instead, as the published code does."""
 

@@ -13,6 +13,11 @@ def set_threads(threads: int | None) -> int:
     return count
 
 
+def threads() -> int:
+    """How many threads are computed with."""
+    return torch.get_num_threads()
+
+
 def accelerator() -> str:
     """Name of the GPU, or none."""
     return torch.cuda.get_device_name(0) if torch.cuda.is_available() else "none"

@@ -21,7 +21,7 @@ from emboscope.learning.devices import fabric_of, share_of
 from emboscope.learning.front_end import TorchFrontEnd
 from emboscope.learning.fusion import LateFusion
 from emboscope.learning.losses import balanced_weights
-from emboscope.learning.objective import Labels, Objective
+from emboscope.learning.objective import Labels, Objective, Teacher
 from emboscope.learning.reading import read, read_embeddings, read_members
 from emboscope.learning.schedules import SCHEDULES, Step, optimizer_of
 from emboscope.learning.settings import TrainSettings
@@ -72,6 +72,7 @@ class Task:
     n_classes: int
     front_end: TorchFrontEnd | None = None  # None: views are mixed, but not augmented
     seed: int = 0
+    teacher: Teacher | None = None
 
 
 @dataclass
@@ -203,9 +204,11 @@ def _begin(
     """A training at its start, or where its checkpoint left it; and the best weights so far."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(_seed(task.seed, -1))
-        objective = Objective(task.network, task.n_classes, settings)
+        objective = Objective(task.network, task.n_classes, settings, task.teacher)
     optimizer = optimizer_of(task.network, objective.own_parameters, settings)
     wrapped, runs = fabric.setup(objective, optimizer)
+    if task.teacher is not None:
+        task.teacher.network.to(fabric.device)
     history: list[dict[str, float]] = []
     best: dict[str, Tensor] = {}
     found = load_checkpoint(checkpoint, optimizer) if checkpoint else None
@@ -235,7 +238,7 @@ def _train_epoch(state: _State, epoch: int) -> dict[str, float]:
             _start_clustering(state, epoch, len(parts))
         state.objective.train()
         for number, rows in enumerate(parts):
-            _set_rate(state, epoch * len(parts) + number, settings.epochs * len(parts))
+            _set_out(state, epoch * len(parts) + number, settings.epochs * len(parts))
             for name, value in _step(state, rows, epoch).items():
                 totals[name] = totals.get(name, 0.0) + value * len(rows)
     if not math.isfinite(totals["loss"]):
@@ -286,8 +289,9 @@ def _start_clustering(state: _State, epoch: int, n_batches: int) -> None:
         state.restarted_at = start * n_batches
 
 
-def _set_rate(state: _State, step: int, n_steps: int) -> None:
-    """The learning rate of a step, in every group."""
+def _set_out(state: _State, step: int, n_steps: int) -> None:
+    """What changes from step to step: the learning rate in every group, and parts that advance."""
+    state.objective.advance(step / n_steps)
     where = Step(step - state.restarted_at, n_steps - state.restarted_at, state.settings)
     share = SCHEDULES[state.settings.schedule](where)
     for group in state.optimizer.param_groups:
@@ -376,6 +380,10 @@ def _fingerprint(task: Task, settings: TrainSettings) -> str:
         digest.update(f"{branch.view} {branch.encoder.settings.model_dump_json()}".encode())
     if task.front_end is not None:
         digest.update(task.front_end.front_end.model_dump_json().encode())
+    if task.teacher is not None:
+        digest.update(f"{task.teacher.temperature} {task.teacher.weight}".encode())
+        for value in task.teacher.network.state_dict().values():
+            digest.update(value.cpu().contiguous().numpy().data)
     for rows in (task.train, task.validation):
         weight = () if rows.weight is None else (rows.weight,)
         for values in (*rows.views.values(), rows.y, *weight):

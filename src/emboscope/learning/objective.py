@@ -1,12 +1,13 @@
 """What a training minimizes: every term of the loss, from one pass of the network."""
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from emboscope.errors import SettingsError
-from emboscope.learning.architecture import LinearHead, Network, Outputs, Penalized
+from emboscope.learning.architecture import LinearHead, Network, Outputs, Penalized, Scheduled
 from emboscope.learning.losses import Criterion, criterion, small_loss_weights
 from emboscope.learning.losses.targets import known_rows
 from emboscope.learning.regularizers import (
@@ -45,18 +46,58 @@ class Labels(NamedTuple):
         return y.argmax(dim=1) if y.ndim == 2 else y
 
 
+@dataclass(frozen=True)
+class Teacher:
+    """A trained network whose probabilities another one learns too [1]_.
+
+    Attributes
+    ----------
+    network : Network
+        As many logits as the other. It is run in evaluation mode, and not changed.
+    temperature : float
+        Both logits are divided by it.
+    weight : float
+        Of the distance from the teacher, times the squared temperature; the labels have the rest.
+
+    References
+    ----------
+    .. [1] Hinton, G., Vinyals, O., Dean, J. (2015). Distilling the knowledge in a neural network.
+    """
+
+    network: Network
+    temperature: float
+    weight: float
+
+    def distance(self, views: Views, logits: tuple[Tensor, ...]) -> Tensor:
+        """Weighted divergence of the probabilities, summed over the logits: one pass."""
+        with torch.no_grad():
+            taught = self.network.eval().outputs(views).logits
+        parts = [
+            nn.functional.kl_div(
+                (own / self.temperature).log_softmax(1),
+                (given / self.temperature).log_softmax(1),
+                reduction="batchmean",
+                log_target=True,
+            )
+            for own, given in zip(logits, taught, strict=True)
+        ]
+        return self.weight * self.temperature**2 * torch.stack(parts).sum()
+
+
 class Objective(nn.Module):
     """A network with all that only its training needs: guiding heads and cluster centers.
 
     The loss is Σ CE(logits) + Σ_m w_m·CE(guide_m) + γ·DEC + λ·links + contrastive
     + Σ penalties of the network's own parts, where CE stands
     for the loss of the settings. All terms read the outputs of one pass of the encoders [1]_.
+    With a teacher of weight w the first term counts 1 − w, and that of the teacher is added.
 
     Parameters
     ----------
     network : Network
     n_classes : int
     settings : TrainSettings
+    teacher : Teacher, optional
 
     References
     ----------
@@ -67,9 +108,16 @@ class Objective(nn.Module):
 
     clustering: DeepEmbeddedClustering | None
 
-    def __init__(self, network: Network, n_classes: int, settings: TrainSettings) -> None:
+    def __init__(
+        self,
+        network: Network,
+        n_classes: int,
+        settings: TrainSettings,
+        teacher: Teacher | None = None,
+    ) -> None:
         super().__init__()
         self.network = network
+        self.teacher = teacher  # no part of it: neither trained nor kept
         self.settings = settings
         self.loss = criterion(settings.loss, settings.loss_settings)
         self.warm = criterion("ce", settings.loss_settings)
@@ -83,6 +131,7 @@ class Objective(nn.Module):
         self._penalized = tuple(
             part for part in network.modules() if isinstance(part, Penalized) and part.pressed
         )
+        self._scheduled = tuple(part for part in network.modules() if isinstance(part, Scheduled))
         self.clustering = None
         if settings.regularizers.clusters:
             self.clustering = DeepEmbeddedClustering(
@@ -94,6 +143,11 @@ class Objective(nn.Module):
         """Of what only training needs."""
         parts = [self.guides] if self.clustering is None else [self.guides, self.clustering]
         return [parameter for part in parts for parameter in part.parameters()]
+
+    def advance(self, share: float) -> None:
+        """Tell the parts of the network that want it which share of all steps is done."""
+        for part in self._scheduled:
+            part.advance(share)
 
     def forward(
         self, views: Views, labels: Labels, class_weights: Tensor | None, warm: bool
@@ -122,6 +176,9 @@ class Objective(nn.Module):
             return value
 
         terms = {"labels": torch.stack([classify(logits) for logits in outputs.logits]).sum()}
+        if self.teacher is not None:
+            terms["labels"] = (1 - self.teacher.weight) * terms["labels"]
+            terms["teacher"] = self.teacher.distance(views, outputs.logits)
         if self.guided:
             read = outputs.features if self._at_encoder else outputs.projected
             guides = zip(self.guided, self.guides, read, strict=True)

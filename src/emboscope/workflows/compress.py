@@ -1,11 +1,12 @@
 """Compress a saved model: load it, fine-tune its quantized form, save that beside its cost."""
 
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 
 from emboscope.compression.cost import Cost, cost
-from emboscope.compression.energy import energy
+from emboscope.compression.energy import Energy, Mode, energy
 from emboscope.compression.finetune import CompressSettings, compress
 from emboscope.learning.estimator import SignalClassifier
 from emboscope.progress import Progress, silent
@@ -65,24 +66,35 @@ def compress_model(
     return size
 
 
+def energy_gains(
+    classifier: SignalClassifier, small: SignalClassifier, views: dict[str, np.ndarray]
+) -> dict[Mode, tuple[Energy, Energy]]:
+    """Energy of one decision before and after, in each mode; of `views` the first row is read."""
+    one = {name: view[:1] for name, view in views.items()}
+    quantized = [layer.name for layer in cost(small.network_).layers]
+    return {
+        mode: (
+            energy(classifier.network_, classifier.tensors(one), mode, quantized),
+            energy(small.network_, small.tensors(one), mode),
+        )
+        for mode in get_args(Mode)
+    }
+
+
 def energy_summary(
     classifier: SignalClassifier, small: SignalClassifier, views: dict[str, np.ndarray]
 ) -> dict[str, object]:
-    """Energy of one decision before and after, honest and by the rule of the talk, in joules."""
-    one = {name: view[:1] for name, view in views.items()}
-    found: dict[str, object] = {}
-    for mode in ("honest", "slides"):
-        before, after = (
-            energy(model.network_, model.tensors(one), mode) for model in (classifier, small)
-        )
-        found[mode] = {
+    """Energy of one decision before and after, in joules, in each mode."""
+    return {
+        mode: {
             "before_j": before.total_j,
             "after_j": after.total_j,
             "gain": after.gain_over(before),
             "operations_before": before.operations,
             "operations": after.operations,
         }
-    return found
+        for mode, (before, after) in energy_gains(classifier, small, views).items()
+    }
 
 
 def compression_summary(size: Cost) -> dict[str, object]:

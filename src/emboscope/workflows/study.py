@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from emboscope.compression.finetune import LAYER_RULES, MIXED, CompressSettings
+from emboscope.compression.normalization import STATISTICS
 from emboscope.compression.quantizers import QUANTIZERS
 from emboscope.datasets import OwnFile, load_dataset
 from emboscope.datasets.dataset import DATASETS, Dataset
@@ -147,7 +148,7 @@ def _group(values: dict[str, object], name: str) -> dict[str, object]:
 
 
 def compress_settings(method: str | None, changes: tuple[str, ...]) -> CompressSettings:
-    """Defaults, a method, then each key=value: of the quantizer, of `training.`, or `layers`.
+    """Defaults, a method, then each key=value: of the quantizer, of another group, or of none.
 
     Raises
     ------
@@ -160,12 +161,26 @@ def compress_settings(method: str | None, changes: tuple[str, ...]) -> CompressS
     if settings.method != MIXED:
         QUANTIZERS[settings.method]  # refused here, before anything is read, like the next
     LAYER_RULES[settings.layers]
+    STATISTICS[settings.normalization]
     return settings
 
 
 def _has_group(change: str) -> bool:
     """Whether a key=value names its group, or is of no group."""
-    return change.startswith(("training.", "quantizer.", "mixed.", "layers=", "method="))
+    return change.partition("=")[0].partition(".")[0] in CompressSettings.model_fields
+
+
+def network_run(run: Path, data: Dataset | None) -> tuple[RunSettings, dict, Dataset]:
+    """Settings, request and data of a finished run of networks.
+
+    Raises
+    ------
+    DataError
+        If the run was trained on other data.
+    """
+    settings, request = read_run(run)
+    check_network(run, settings.model)
+    return settings, request, _same_data(run, data, request)
 
 
 def compress_run(
@@ -182,9 +197,7 @@ def compress_run(
     SettingsError
         If the folder is not empty.
     """
-    settings, request = read_run(run)
-    check_network(run, settings.model)
-    data = _same_data(run, data, request)
+    settings, request, data = network_run(run, data)
     if out.is_dir() and any(out.iterdir()):
         raise SettingsError(f"run '{out}': the folder is not empty. Choose another.")
     prepare_folder(out)

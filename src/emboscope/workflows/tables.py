@@ -13,6 +13,7 @@ from emboscope.settings import Settings, read_toml
 from emboscope.workflows import (  # noqa: F401  (registered)
     annotation_cells,
     classification_cells,
+    compression_cells,
     model_cells,
     propagated_cells,
     query_cells,

@@ -6,6 +6,8 @@ from emboscope.compression.quantizers.layers import (
     quantize,
     quantized_layers,
     settle,
+    weight_name,
+    weight_of,
     weighted_layers,
 )
 from emboscope.compression.quantizers.settings import QuantizerSettings
@@ -20,5 +22,7 @@ __all__ = [
     "quantized_layers",
     "settle",
     "ternary",
+    "weight_name",
+    "weight_of",
     "weighted_layers",
 ]

@@ -13,9 +13,29 @@ from emboscope.errors import SettingsError
 
 
 def weighted_layers(network: nn.Module) -> dict[str, nn.Module]:
-    """The convolution and linear layers of a network, by name, in the order of its modules."""
-    kinds = (nn.Conv1d, nn.Conv2d, nn.Linear)
-    return {name: module for name, module in network.named_modules() if isinstance(module, kinds)}
+    """The layers of a network whose weights may be quantized, by name, in the order of its modules.
+
+    They are convolutions, linear layers, and attentions, whose projections of queries, keys and
+    values are one tensor; that of the output is a linear layer of its own.
+    """
+    kinds = (nn.Conv1d, nn.Conv2d, nn.Linear, nn.MultiheadAttention)
+    return {
+        name: module
+        for name, module in network.named_modules()
+        if isinstance(module, kinds) and getattr(module, weight_name(module)) is not None
+    }
+
+
+def weight_name(layer: nn.Module) -> str:
+    """The attribute that holds the weights of a layer."""
+    return "in_proj_weight" if isinstance(layer, nn.MultiheadAttention) else "weight"
+
+
+def weight_of(layer: nn.Module) -> Tensor:
+    """The weights of a layer, as it computes with them."""
+    weight = getattr(layer, weight_name(layer))
+    assert isinstance(weight, Tensor)
+    return weight
 
 
 def quantize(
@@ -33,7 +53,7 @@ def quantize(
     ----------
     network : Module
     names : iterable of str
-        Of convolution and linear layers.
+        In `weighted_layers`.
     method : str
         A name in `QUANTIZERS`.
     settings : QuantizerSettings, optional
@@ -50,15 +70,14 @@ def quantize(
     kind = _kind(method, settings)
     layers, made = weighted_layers(network), {}
     for name in names:
-        if name not in layers or parametrize.is_parametrized(layers[name], "weight"):
+        if name not in layers or parametrize.is_parametrized(layers[name]):
             raise SettingsError(
                 f"layer '{name}': not there, or already quantized; expected one of "
                 f"{', '.join(layers)}. Name a full-precision convolution or linear layer."
             )
-        weight = layers[name].weight
-        assert isinstance(weight, Tensor)
-        made[name] = kind(weight, settings)
-        parametrize.register_parametrization(layers[name], "weight", made[name])
+        layer = layers[name]
+        made[name] = kind(weight_of(layer), settings)
+        parametrize.register_parametrization(layer, weight_name(layer), made[name])
     learned = {name: each for name, each in made.items() if isinstance(each, PTTQ)}
     counts = {name: 1 if macs is None else macs.get(name, 0) for name in learned}
     for name, quantizer in learned.items():
@@ -84,7 +103,7 @@ def _kind(method: str, settings: QuantizerSettings) -> type[Quantizer]:
 def quantized_layers(network: nn.Module) -> list[str]:
     """Names of the layers that are parametrized."""
     layers = weighted_layers(network).items()
-    return [name for name, layer in layers if parametrize.is_parametrized(layer, "weight")]
+    return [name for name, layer in layers if parametrize.is_parametrized(layer)]
 
 
 def settle(network: nn.Module) -> nn.Module:
@@ -95,10 +114,9 @@ def settle(network: nn.Module) -> nn.Module:
     """
     for name in quantized_layers(network):
         layer = network.get_submodule(name)
-        weight = layer.weight
-        assert isinstance(weight, Tensor)
+        weight = weight_of(layer)
         # By hand: PyTorch's removal edits the class, which a deep copy shares with its original.
         del layer.parametrizations
         layer.__class__ = type(layer).__bases__[0]
-        layer.weight = nn.Parameter(weight.detach().clone())
+        setattr(layer, weight_name(layer), nn.Parameter(weight.detach().clone()))
     return network

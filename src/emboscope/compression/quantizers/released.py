@@ -40,7 +40,11 @@ class _ReleasedTernary(torch.autograd.Function):
 
 
 class ReleasedTTQ(Quantizer):
-    """TTQ: scales from 1, and +Σ g over the negative weights as gradient of W_l."""
+    """TTQ: scales from 1, and +Σ g over the negative weights as gradient of W_l.
+
+    With `normalize` the levels, not the latent weights, are divided by the larger one, and only
+    while training, so that other weights are evaluated than trained.
+    """
 
     sign = -1
 
@@ -58,7 +62,10 @@ class ReleasedTTQ(Quantizer):
         positive, negative = self.masks(weight.detach())
         levels = _ReleasedTernary.apply(weight, positive, negative, self.scales, self.sign)
         assert isinstance(levels, Tensor)
-        return levels
+        if not (self.settings.normalize and self.training):
+            return levels
+        largest = levels.detach().abs().max().clamp_min(torch.finfo(levels.dtype).tiny)
+        return levels + (levels / largest - levels).detach()
 
 
 class ReleasedATTQ(ReleasedTTQ):

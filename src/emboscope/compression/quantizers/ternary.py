@@ -124,7 +124,8 @@ class TTQ(Quantizer):
 
     The threshold is a share of the largest absolute weight. The scales start at the mean of the
     weights that they stand for (at the mean absolute weight where a side is empty) and are learned
-    as logarithms, so that they stay positive.
+    as logarithms, so that they stay positive. With `normalize` the latent weights are divided by
+    their largest size once, at the start; the scales are not.
 
     References
     ----------
@@ -134,9 +135,16 @@ class TTQ(Quantizer):
     def __init__(self, weight: Tensor, settings: QuantizerSettings | None = None) -> None:
         super().__init__(weight, settings)
         weight = weight.detach()
-        self._prepare(weight)
-        scales = start_scales(weight, *self.thresholds(weight))
+        latent = self.right_inverse(weight)
+        self._prepare(latent)
+        scales = start_scales(latent, *self.thresholds(latent)) * _ratio(weight, latent)
         self.log_scales = nn.Parameter(scales.log())  # of the negative, the positive
+
+    def right_inverse(self, weight: Tensor) -> Tensor:
+        """The latent weights from which a layer starts."""
+        if not self.settings.normalize:
+            return weight
+        return weight / weight.abs().max().clamp_min(torch.finfo(weight.dtype).tiny)
 
     def _prepare(self, weight: Tensor) -> None:
         """Set up what `thresholds` reads."""
@@ -233,6 +241,12 @@ class PTTQ(TTQ, Penalized):
         """What the training adds to its loss."""
         density = torch.stack([0.5 * torch.erfc(t / math.sqrt(2)) for t in self.t]).sum()
         return self.settings.pressure * self.share * density
+
+
+def _ratio(weight: Tensor, latent: Tensor) -> Tensor:
+    """How much larger weights are than the latent ones; 1 where all are 0."""
+    largest, of_latent = weight.abs().max(), latent.abs().max()
+    return torch.where(of_latent > 0, largest / of_latent, torch.ones_like(largest))
 
 
 def statistics(weight: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,0 +1,146 @@
+"""The cell that compresses the model of a fold: one reference for all rows."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from emboscope.compression.cost import cost
+from emboscope.compression.finetune import CompressSettings
+from emboscope.compression.quantizers import QuantizerSettings
+from emboscope.errors import DataError
+from emboscope.learning.architecture import NetworkSettings
+from emboscope.learning.estimator import SignalClassifier
+from emboscope.learning.settings import TrainSettings
+from emboscope.workflows import compression_cells
+from emboscope.workflows.compression_cells import (
+    CompressionSettings,
+    compressed_model,
+    full_precision,
+    sizes,
+)
+from emboscope.workflows.model_cells import fold_of, loaded
+from emboscope.workflows.tables import read_study
+from waves import waves
+
+STUDIES = Path(__file__).parents[2] / "studies"
+SHORT = {"epochs": 2, "batch": 32}
+
+
+@pytest.fixture(scope="module")
+def npz(tmp_path_factory):
+    """Two classes of different frequency, 30 patients."""
+    rng = np.random.default_rng(5)
+    y = np.arange(240) % 2
+    path = tmp_path_factory.mktemp("data") / "waves.npz"
+    np.savez(
+        path, X=waves(y, 178, 173.61, 18, 0.5, rng), y=y, groups=np.arange(240) // 8, sfreq=173.61
+    )
+    return str(path)
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path_factory, monkeypatch):
+    """A cache folder for all tests of this file."""
+    folder = tmp_path_factory.getbasetemp() / "compression-cache"
+    monkeypatch.setenv("EMBOSCOPE_CACHE", str(folder))
+    return folder
+
+
+def settings_of(npz, **more):
+    return CompressionSettings(
+        data=npz, folds=3, model="cnn2d_compact", network=NetworkSettings(compact_width=4),
+        training=TrainSettings(epochs=6, batch=32, mixup=0), **more,
+    )  # fmt: skip
+
+
+def compression(**more):
+    return CompressSettings.parse({"training": SHORT, **more}, "compression")
+
+
+def test_full_precision_is_the_reference_of_itself(npz):
+    numbers = compressed_model(settings_of(npz), 0)
+    assert numbers["mcc"] > 0.8
+    assert (numbers["delta_mcc"], numbers["gain"], numbers["rate"]) == (0, 0, 1)
+    assert [numbers[f"energy_{mode}"] for mode in ("honest", "slides", "legacy")] == [0, 0, 0]
+    assert np.isnan(numbers["sparsity"])
+    assert numbers["packed_kb"] > 4 * numbers["parameters"] / 1000
+
+
+def test_a_compressed_model_is_smaller_and_judged_against_the_kept_one(npz):
+    whole = compressed_model(settings_of(npz), 0)
+    small = compressed_model(settings_of(npz, compression=compression(method="ttq")), 0)
+    assert small["delta_mcc"] == pytest.approx(small["mcc"] - whole["mcc"])
+    assert 0 < small["sparsity"] < 1
+    assert small["rate"] == pytest.approx(1 - small["gain"])
+    assert small["gain"] < small["gain_quantized"] < 1
+    assert small["packed_kb"] < whole["packed_kb"]
+    assert (small["parameters"], small["macs_m"]) == (whole["parameters"], whole["macs_m"])
+    assert small["energy_honest"] > 0 < small["energy_slides"]
+
+
+def test_all_rows_of_a_fold_share_one_model_that_is_trained_once(npz, monkeypatch):
+    settings = settings_of(npz)
+    data = loaded(settings.full)
+    fold = fold_of(data, settings.full, 1)
+    first = full_precision(settings, data, fold, 1)
+
+    def never(*arguments):
+        raise AssertionError
+
+    monkeypatch.setattr(compression_cells, "fitted", never)
+    compressed = settings.model_copy(update={"compression": compression()})
+    again = full_precision(compressed, data, fold, 1)
+    rows = data.rows(fold.test)
+    assert np.array_equal(first.predict_proba(rows), again.predict_proba(rows))
+    for other in ({"seed": 2}, {"folds": 4}, {"training": TrainSettings(epochs=7, batch=32)}):
+        seed = other.pop("seed", 1)
+        with pytest.raises(AssertionError):
+            full_precision(settings.model_copy(update=other), data, fold, seed)
+
+
+def test_of_candidates_the_best_on_validation_that_is_small_enough_is_taken(npz, monkeypatch):
+    shares = (0.2, 0.6, 0.9)
+    judged = dict(zip(shares, (0.9, 0.7, 0.8), strict=True))
+    candidates = tuple(QuantizerSettings(sparsity=share) for share in shares)
+
+    def planted(model, data, rows):
+        zeros = cost(model.network_).sparsity
+        return judged[min(shares, key=lambda share: abs(share - zeros))]
+
+    monkeypatch.setattr(compression_cells, "_mcc", planted)
+
+    def taken(min_gain):
+        settings = settings_of(
+            npz, compression=compression(method="magnitude"), candidates=candidates,
+            min_gain=min_gain,
+        )  # fmt: skip
+        return compressed_model(settings, 0)["sparsity"]
+
+    assert taken(0.0) == pytest.approx(0.2, abs=0.01)
+    assert taken(0.3) == pytest.approx(0.9, abs=0.01)
+    assert taken(1.0) == pytest.approx(0.9, abs=0.01)  # none is small enough: the smallest
+
+
+def test_a_model_without_weights_is_refused(npz):
+    settings = settings_of(npz).model_copy(update={"model": "gradient_boosting"})
+    with pytest.raises(DataError, match="gradient_boosting has no weights"):
+        compressed_model(settings, 0)
+
+
+def test_a_network_without_a_form_in_c_has_no_packed_size():
+    views = {"waveform": np.random.default_rng(0).standard_normal((20, 1, 178))}
+    model = SignalClassifier("cnn1d_transformer", training=TrainSettings(epochs=1, batch=10))
+    model.fit(views, np.arange(20) % 2, validation=np.arange(4))
+    found = sizes(model, model, {"waveform": views["waveform"][:1]})
+    assert np.isnan(found["packed_kb"])
+    assert found["parameters"] == 109_942
+
+
+@pytest.mark.parametrize("path", sorted(STUDIES.glob("compression_*.toml")), ids=lambda p: p.stem)
+def test_each_study_of_compression_measures_the_reference_beside_its_rows(path):
+    study = read_study(path)
+    for table in study.settings.tables:
+        rows = [study.parameters[table.name, row.label] for row in table.rows]
+        assert len({each.full.model_dump_json() for each in rows}) == 1
+        assert rows[0].compression is None
