@@ -8,6 +8,8 @@ _HOMES = {
     "export_onnx": "onnx",
     "export_c": "c_code",
     "Runtime": "runtime",
+    "ExportedModel": "exported",
+    "load_exported": "exported",
     "load_packed": "packed",
 }
 __all__ = sorted(_HOMES)

@@ -8,7 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import safetensors.torch
-from pydantic import Field
+from pydantic import Field, PositiveFloat
 from torch import nn
 
 from emboscope.errors import DataError, EmboscopeError
@@ -43,6 +43,9 @@ class Manifest(Settings):
     files: dict[str, str]  # name: sha256
     source_weights_sha256: str
     metrics: dict[str, object] = Field(default_factory=dict)
+    trained_on: str = ""  # in words, where it is known: what every output must say
+    carriers_hz: tuple[PositiveFloat, ...] = ()  # of the recordings that it learned from
+    least_probability: float | None = Field(default=None, ge=0)  # of an answer: else "unknown"
     versions: dict[str, str] = Field(default_factory=dict)
     notice: str = NOTICE
 
