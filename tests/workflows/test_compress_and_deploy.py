@@ -54,6 +54,15 @@ def test_every_target_writes_a_manifest_that_holds(target, run, tmp_path):
     assert (manifest.target, manifest.classes) == (target, ("normal", "abnormal"))
 
 
+def test_the_manifest_tells_what_the_model_learned_from(run, tmp_path):
+    made = deploy_model(run[0], tmp_path, "c", data="hits_sada")
+    assert read_manifest(tmp_path) == made
+    assert made.trained_on == "simulated patients alone"
+    assert made.carriers_hz == (1.5e6, 2e6)
+    assert deploy_model(run[0], tmp_path, "c", data="mine").trained_on == "the data set 'mine'"
+    assert deploy_model(run[0], tmp_path, "c").trained_on == ""
+
+
 def test_an_unknown_target_or_a_missing_run_is_refused(run, tmp_path):
     with pytest.raises(SettingsError, match="target 'onx': unknown"):
         deploy_model(run[0], tmp_path, "onx")

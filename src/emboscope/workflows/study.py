@@ -204,7 +204,9 @@ def export_fold(run: Path, out: Path, target: str, fold: int) -> dict[str, objec
         raise SettingsError(f"--fold {fold}: run '{run}' has no such fold. Choose a smaller one.")
     scores = read_json(run / "metrics.json")["scores"] if (run / "metrics.json").is_file() else {}
     metrics = {name: each["mean"] for name, each in scores.items()}
-    deploy_model(folder, out, target, classes=request["classes"], metrics=metrics)
+    deploy_model(
+        folder, out, target, classes=request["classes"], metrics=metrics, data=request["data"]
+    )
     check = read_json(out / "check.json")
     file = out / _FILES[target]
     shown = {
