@@ -160,12 +160,12 @@ def test_training_writes_a_model_that_can_be_used(tmp_path, monkeypatch):
             },
             "training": short,
             "compression": {"method": "int8", "training": short},
-            "unseen": [{**patients, "n_patients": 2, "seed": 7301, "carrier_hz": 2e6}],
+            "unseen": [{**patients, "n_patients": 5, "seed": 7301, "carrier_hz": 2e6}],
         },
         "training",
     )  # fmt: skip
     card = train_monitor_model(tmp_path / "made", settings)
-    assert json.loads((tmp_path / "made" / "card.json").read_text())["unseen"][0]["patients"] == 2
+    assert json.loads((tmp_path / "made" / "card.json").read_text())["unseen"][0]["patients"] == 5
     assert (tmp_path / "made" / "CARD.md").read_text() == card_page(card)
     assert load_judge(ClassOptions(tmp_path / "made")).least == card["least_probability"]
     counted = sum(sum(row) for row in card["unseen"][0]["matrix"])

@@ -23,9 +23,13 @@ LEAST = 0.5  # probability of an answer, where the model tells no other
 CARRIER_TOLERANCE = 0.05  # of the carrier to those that the model knows
 UNKNOWN = "unknown"
 SIMULATED = "simulated patients alone"
-ON_SIMULATED = "classes by a model trained on simulated patients alone"  # what outputs must say
 NO_ORIGIN = "classes by a model that does not tell what it was trained on"
 NO_CARRIER = "no carrier: whether the model suits it is not known"
+
+
+def trained_on(data: str) -> str:
+    """What every output must say of a model's origin."""
+    return f"classes by a model trained on {data}"
 
 
 @dataclass(frozen=True)
@@ -88,9 +92,7 @@ class Judge:
     def flag(self) -> str:
         """What every output must say."""
         told = self.model.manifest.trained_on
-        if told == SIMULATED:
-            return ON_SIMULATED
-        return f"classes by a model trained on {told}" if told else NO_ORIGIN
+        return trained_on(told) if told else NO_ORIGIN
 
     @property
     def note(self) -> dict[str, object]:
