@@ -302,6 +302,14 @@ def test_short_recordings_are_one_hits_each(tiny, tmp_path):
     assert_allclose([float(each["p_solid"]) for each in rows], p[:, 2], atol=1e-3)
 
 
+def test_a_table_in_the_folder_of_the_hits_is_no_recording(tiny, tmp_path):
+    one = segments(1)[0]
+    write_wav(tmp_path / "c.wav", one[0] + 1j * one[1], 4385.0)
+    for _ in range(2):
+        (row,) = monitor([tmp_path], tmp_path, options(tiny, cut=True, carrier_mhz=2.0)).hits
+    assert sum(row.labels.values()) == 1
+
+
 def test_two_tables_of_one_name_are_refused(hits_file, tiny, tmp_path):
     (tmp_path / "mine").mkdir()
     one = segments(1)[0]

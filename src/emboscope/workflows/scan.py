@@ -40,7 +40,7 @@ def detection_settings(threshold_db: float | None, changes: tuple[str, ...]) -> 
     return DetectionSettings.parse(values, "scan")
 
 
-OURS = (".events.csv", ".annotations.edf")  # what a scan wrote is no recording
+OURS = (".events.csv", ".hits.csv", ".annotations.edf")  # what we wrote is no recording
 
 
 @dataclass(frozen=True)
