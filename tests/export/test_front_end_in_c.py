@@ -16,10 +16,11 @@ from emboscope.export.builder import Builder
 from emboscope.export.c_code import CodeForm, export_c
 from emboscope.export.cortex_m4 import DeviceFigures, has_cortex_m4, run_on_cortex_m4
 from emboscope.export.interpreter import run_packed
+from emboscope.export.manifest import SIGNAL
 from emboscope.export.packed import packed_bytes, read_packed
 from emboscope.export.program import Program
 from emboscope.export.runtime import STRICT, Runtime, compiler
-from emboscope.export.views import SIGNAL, add_view, signal_shape
+from emboscope.export.views import add_view, signal_shape
 from emboscope.learning.architecture import NetworkSettings
 from emboscope.learning.estimator import SignalClassifier
 from emboscope.learning.settings import TrainSettings

@@ -5,13 +5,12 @@ import onnx
 import pytest
 import torch
 
-from emboscope.errors import DataError, EmboscopeError
+from emboscope.errors import DataError
 from emboscope.export.c_code import export_c
 from emboscope.export.manifest import write_manifest
 from emboscope.export.onnx import export_onnx
 from emboscope.export.onnx_graph import seal_of, sealed
-from emboscope.export.onnx_runtime import OnnxRuntime, load_runtime
-from emboscope.export.runtime import Runtime
+from emboscope.export.onnx_runtime import OnnxRuntime
 from emboscope.learning.architecture import NetworkSettings
 from emboscope.learning.estimator import SignalClassifier
 from emboscope.learning.models import build_network
@@ -106,31 +105,3 @@ def test_a_newer_file_is_refused_in_one_sentence(content, change, text):
     assert "onnxruntime_src" not in message
     assert "\n" not in message
     assert message.endswith("or install a newer ONNX Runtime.")
-
-
-def test_c_runs_where_there_is_a_compiler_and_onnx_elsewhere(folder, monkeypatch):
-    in_c = load_runtime(folder[0])
-    assert isinstance(in_c, Runtime)
-    monkeypatch.setattr("emboscope.export.onnx_runtime.compiler", lambda: None)
-    instead = load_runtime(folder[0])
-    assert isinstance(instead, OnnxRuntime)
-    found = [each.predict_proba(views(9)) for each in (in_c, instead)]
-    np.testing.assert_allclose(*found, atol=1e-5)
-
-
-def test_without_compiler_and_onnx_the_remedy_is_said(folder, classifier, tmp_path, monkeypatch):
-    export_c(classifier, tmp_path)
-    monkeypatch.setattr("emboscope.export.onnx_runtime.compiler", lambda: None)
-    with pytest.raises(EmboscopeError, match="export with --target c --target onnx"):
-        load_runtime(tmp_path)
-
-
-def test_a_folder_whose_file_was_changed_is_refused(classifier, tmp_path):
-    export_onnx(classifier, tmp_path)
-    assert isinstance(load_runtime(tmp_path), OnnxRuntime)
-    path = tmp_path / "model.onnx"
-    path.write_bytes(path.read_bytes()[:-1])
-    with pytest.raises(DataError, match="missing or changed; expected the sum"):
-        load_runtime(tmp_path)
-    with pytest.raises(DataError, match="manifest"):
-        load_runtime(tmp_path / "none")

@@ -17,13 +17,15 @@ from emboscope.report.monitoring import monitoring_report
 from emboscope.report.session import (
     DetectorNote,
     EventPicture,
+    ModelNote,
     Monitoring,
     Review,
     Subject,
     Velocities,
 )
 from emboscope.report.wording import NAMES, NOTICE, Wording
-from emboscope.workflows import files
+from emboscope.workflows import classes, files
+from emboscope.workflows.cnn_detector import LEARNED_ON
 
 PNG = size_figure({"a": 8000})
 OTHERS = [language for language in LANGUAGES if language != "en"]
@@ -170,6 +172,40 @@ def test_probabilities_stand_beside_a_class():
     solid = event(label="solid", probabilities=(0.1, 0.2, 0.7))
     text = shown(monitoring_report(session([solid], gallery=(EventPicture(solid, PNG, b"", 1),))))
     assert "solid embolus (artifact 10 %, gaseous embolus 20 %, solid embolus 70 %)" in text
+
+
+def test_emboli_and_unknown_events_stand_in_a_table_with_their_probabilities():
+    named = [
+        event(60, label="solid", probabilities=(0.1, 0.2, 0.7)),
+        event(70, "doubtful", label="unknown", probabilities=(0.4, 0.3, 0.3)),
+        event(90, "artifact", label="artifact", probabilities=(0.98, 0.01, 0.01)),
+    ]
+    text = shown(monitoring_report(session(named)))
+    assert "0:01:00.000 solid embolus 10 % 20 % 70 % embolus" in text
+    assert "0:01:10.000 unknown 40 % 30 % 30 % doubtful" in text
+    assert "98 %" not in text
+    assert "Emboli and events of which the model is not sure: 2 of 2." in text
+    assert "Unknown 1 for a person to judge" in text
+    assert "gaseous embolus 0, solid embolus 1; found, not confirmed" in text
+
+
+def test_flags_of_models_have_names_in_all_languages():
+    on_simulated = classes.trained_on(classes.SIMULATED)
+    flags = {on_simulated, classes.NO_ORIGIN, classes.NO_CARRIER, classes.SIMULATED}
+    assert flags | set(LEARNED_ON.values()) <= set(NAMES)
+
+
+def test_the_model_and_what_it_learned_from_are_named():
+    note = ModelNote("shipped", "simulated patients alone", 0.63, "ab" * 32)
+    text = shown(monitoring_report(session([event(label="solid")], model=note)))
+    assert "model shipped trained on simulated patients alone" in text
+    assert "least probability of an answer 63 %" in text
+    assert "sum of the weights abababababababab " in text
+    silent = shown(
+        monitoring_report(session([event(label="solid")], model=replace(note, trained_on="")))
+    )
+    assert "trained on not recorded" in silent
+    assert "trained on" not in shown(monitoring_report(session([event()])))
 
 
 def test_shower_is_counted_as_a_shower():

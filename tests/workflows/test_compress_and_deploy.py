@@ -6,13 +6,13 @@ import pytest
 from emboscope.compression.cost import cost
 from emboscope.errors import DataError, SettingsError
 from emboscope.evaluation.metrics import mcc
+from emboscope.export.exported import load_exported
 from emboscope.export.manifest import read_manifest
-from emboscope.export.onnx_forms import OnnxForm
 from emboscope.learning.architecture import NetworkSettings
 from emboscope.learning.estimator import SignalClassifier
 from emboscope.learning.settings import TrainSettings
 from emboscope.workflows.compress import compress_model
-from emboscope.workflows.deploy import TARGETS, Evidence, deploy_model
+from emboscope.workflows.deploy import TARGETS, Evidence, Form, deploy_model
 from emboscope.workflows.study import compress_settings
 
 
@@ -55,6 +55,32 @@ def test_every_target_writes_a_manifest_that_holds(target, run, tmp_path):
     manifest = deploy_model(folder, tmp_path, target, Evidence(views), ("normal", "abnormal"))
     assert read_manifest(tmp_path) == manifest
     assert (manifest.target, manifest.classes) == (target, ("normal", "abnormal"))
+
+
+def test_the_manifest_tells_what_the_model_learned_from(run, tmp_path):
+    plain = deploy_model(run[0], tmp_path, "c")
+    assert plain.trained_on == ""
+    made = tell_origin(tmp_path, plain, "hits_sada")
+    assert read_manifest(tmp_path) == made
+    assert made.trained_on == "simulated patients alone"
+    assert made.carriers_hz == (1.5e6, 2e6)
+    assert origin_of("mine") == {"trained_on": "the data set 'mine'"}
+
+
+def test_both_targets_take_the_signal_and_c_whole_numbers(run, tmp_path):
+    folder, views, y = run
+    evidence = Evidence(views, y, views)
+    form = Form(front_end=True, integer=True)
+    manifest = deploy_model(folder, tmp_path, ("c", "onnx"), evidence, form=form)
+    assert [each.name for each in manifest.inputs] == ["signal"]
+    assert (manifest.front_end_inside, manifest.integer) == (True, True)
+    check = json.loads((tmp_path / "check.json").read_text())
+    assert check["c"]["mcc"] == pytest.approx(check["onnx"]["mcc"], abs=0.1)
+    model = load_exported(tmp_path)
+    assert model.runtime == "c"
+    segments = model.front_end.signal_of(views["waveform"])
+    truth = SignalClassifier.load(folder).predict_proba(views)
+    assert np.abs(model.judge(segments) - truth).max() < 0.2
 
 
 def test_an_unknown_target_or_a_missing_run_is_refused(run, tmp_path):
@@ -106,10 +132,10 @@ def test_rows_without_a_class_are_not_scored(run, tmp_path):
 @pytest.mark.parametrize(
     ("targets", "form", "text"),
     [
-        ("c", OnnxForm("int8"), "a form of ONNX; expected --target onnx"),
-        ("c", OnnxForm(front_end=True), "expected --target onnx alone"),
-        (("onnx", "c"), OnnxForm(front_end=True), "target onnx and c; expected --target onnx"),
-        ("onnx", OnnxForm("int7"), "form of weights 'int7': unknown; expected float"),
+        ("c", Form("int8"), "a form of ONNX; expected --target onnx"),
+        ("onnx", Form(integer=True), "a form of C; expected --target c"),
+        ("c", Form(integer=True), "nothing to calibrate with"),
+        ("onnx", Form("int7"), "form of weights 'int7': unknown; expected float"),
     ],
 )
 def test_forms_that_do_not_suit_the_targets_are_refused(run, tmp_path, targets, form, text):

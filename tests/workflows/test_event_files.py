@@ -31,6 +31,8 @@ def test_label_wins_over_the_verdict():
     assert EVENT.is_embolus
     assert LABELED.is_embolus
     assert not Event(*[0.0] * 6, None, False, False, "embolus", "artifact").is_embolus
+    assert Event(*[0.0] * 6, None, False, False, "embolus", "unknown").is_embolus
+    assert not Event(*[0.0] * 6, None, False, False, "artifact", "unknown").is_embolus
 
 
 @pytest.mark.parametrize(

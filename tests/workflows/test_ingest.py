@@ -20,7 +20,7 @@ from emboscope.signal.writers import write_wav
 from emboscope.simulation.recording import SimulationSettings
 from emboscope.store import Study
 from emboscope.workflows.ingest import IngestOptions, ingest, scan_options
-from emboscope.workflows.ingest_recording import cut_segments
+from emboscope.workflows.segments import cut_segments
 from emboscope.workflows.simulate import simulate_folder
 from emboscope.workflows.truth_labels import rater_votes
 
@@ -81,8 +81,7 @@ def test_another_sampling_rate_is_brought_to_that_of_the_segments(tmp_path, done
     source = open_source(tmp_path / "burst.wav", carrier_mhz=2.0)
     with Study.open(done[0] / "study") as study:
         assert study.samples().ids.size
-    event = type("Peak", (), {"peak_s": peak_s})()
-    segment = cut_segments(source, [event], front_end())[0]
+    segment = cut_segments(source, [peak_s], front_end())[0]
     signal = segment[0] + 1j * segment[1]
     assert abs(int(np.abs(signal).argmax()) - 700) <= 2
     step = np.angle(signal[701:720] / signal[700:719]) * 4385 / (2 * np.pi)

@@ -5,7 +5,17 @@ from typing import Annotated
 
 import typer
 
-from emboscope.cli import annotation, labeling, models, recordings, report, scan, tables, tools
+from emboscope.cli import (
+    annotation,
+    labeling,
+    models,
+    monitor,
+    recordings,
+    report,
+    scan,
+    tables,
+    tools,
+)
 
 app = typer.Typer(
     name="emboscope",
@@ -18,6 +28,7 @@ COMMANDS = (
     tools.demo,
     recordings.simulate,
     scan.scan,
+    monitor.monitor,
     recordings.score,
     report.report,
     annotation.ingest,

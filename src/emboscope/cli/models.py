@@ -256,12 +256,15 @@ def export(
         str, typer.Option(help="Of ONNX: float, int8 or ternary (in two bits).")
     ] = "float",
     front_end: Annotated[
-        bool, typer.Option("--front-end", help="ONNX takes the signal, not its views.")
+        bool, typer.Option("--front-end", help="Make the views inside, of the signal.")
+    ] = False,
+    integer: Annotated[
+        bool, typer.Option("--integer", help="C with activations in whole numbers of 8 bits.")
     ] = False,
     fold: Annotated[int, typer.Option(help="Which of the run's models.", min=0)] = 0,
     on: Annotated[
         str | None,
-        typer.Option(help="Data to check with, of the run; int8 needs it, where it is a file."),
+        typer.Option(help="Data to check with, of the run; int8 and whole numbers need it."),
     ] = None,
     sfreq: Sfreq = None,
     label_column: LabelColumn = None,
@@ -276,7 +279,7 @@ def export(
     from emboscope.workflows.study import export_data, export_fold, export_form
 
     wanted = targets or ["onnx"]
-    form = export_form(wanted, weights, front_end)
+    form = export_form(wanted, weights, front_end, integer)
     own = (sfreq, label_column, group_column)
     data = export_data(run, on, own, form, progress_of(quiet, as_json))
     result = export_fold(run, out, wanted, fold, form, data)

@@ -21,6 +21,21 @@ from emboscope.cli.console import (
 if TYPE_CHECKING:
     from emboscope.workflows.scan import ScanResult
 
+Layout = Annotated[str, typer.Option(help="What the channels are: auto, iq or forward_reverse.")]
+Flow = Annotated[str | None, typer.Option(help="towards or away; found from the signal otherwise.")]
+Sfreq = Annotated[float | None, typer.Option(help="Hz, for files that do not say it.")]
+ThresholdDb = Annotated[
+    float | None, typer.Option(help="HITS-to-blood ratio that opens an event.", min=3, max=12)
+]
+Changes = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="key=value, for example criteria.maximum_s=0.2."),
+]
+Pseudonyms = Annotated[
+    Path | None, typer.Option(help="Key file: names of files become pseudonyms. Made if missing.")
+]
+Jobs = Annotated[int, typer.Option(help="Recordings at once.", min=1)]
+
 
 @command
 def scan(
@@ -28,32 +43,20 @@ def scan(
     out: Annotated[Path, typer.Option(help="Folder for the events.")],
     carrier_mhz: CarrierMhz = None,
     q_sign: QSign = "auto",
-    layout: Annotated[
-        str, typer.Option(help="What the channels are: auto, iq or forward_reverse.")
-    ] = "auto",
-    flow: Annotated[
-        str | None, typer.Option(help="towards or away; found from the signal otherwise.")
-    ] = None,
-    sfreq: Annotated[float | None, typer.Option(help="Hz, for files that do not say it.")] = None,
+    layout: Layout = "auto",
+    flow: Flow = None,
+    sfreq: Sfreq = None,
     detector: Annotated[str, typer.Option(help="How to detect.")] = "hbr_recursive",
-    threshold_db: Annotated[
-        float | None, typer.Option(help="HITS-to-blood ratio that opens an event.", min=3, max=12)
-    ] = None,
-    changes: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="key=value, for example criteria.maximum_s=0.2."),
-    ] = None,
+    threshold_db: ThresholdDb = None,
+    changes: Changes = None,
     clips: Annotated[bool, typer.Option("--clips", help="A sound clip of each event.")] = False,
     annotations: Annotated[
         str | None, typer.Option(help="Also write the events as edf or wfdb annotations.")
     ] = None,
     report: Annotated[bool, typer.Option("--report", help="A report of each recording.")] = False,
     language: Annotated[str, typer.Option(help="Of the report: en, es or fr.")] = "en",
-    pseudonyms: Annotated[
-        Path | None,
-        typer.Option(help="Key file: names of files become pseudonyms. Made if missing."),
-    ] = None,
-    jobs: Annotated[int, typer.Option(help="Recordings at once.", min=1)] = 1,
+    pseudonyms: Pseudonyms = None,
+    jobs: Jobs = 1,
     backend: Annotated[str, typer.Option(help="local, or dask: on a cluster.")] = "local",
     scheduler: Annotated[str | None, typer.Option(help="Address of the Dask scheduler.")] = None,
     as_json: AsJson = False,

@@ -72,6 +72,31 @@ def load_hits_file(path: Path, progress: Progress = silent) -> Dataset:
     return segments_dataset(path.stem, np.stack(segments), y, groups, soft, test)
 
 
+def is_hits_file(path: Path) -> bool:
+    """Whether something in an HDF5 file has the attribute `class`, as HITS have."""
+    if path.suffix.lower() not in SUFFIXES or not path.is_file():
+        return False
+    h5py = load_library("h5py", f"hits '{path}'")
+    if not h5py.is_hdf5(path):
+        return False
+    with reading(path, "an HDF5 file"), h5py.File(path, "r") as file:
+        return bool(file.visititems(lambda _, node: True if "class" in node.attrs else None))
+
+
+def sample_names(path: Path) -> tuple[str, ...]:
+    """Paths of the samples in a file, in the order of the rows of `load_hits_file`."""
+    h5py = load_library("h5py", f"hits '{path}'")
+    names: list[str] = []
+
+    def visit(name: str, node) -> None:  # type: ignore[no-untyped-def]
+        if "class" in node.attrs:
+            names.append(name)
+
+    with reading(path, "an HDF5 file of HITS"), h5py.File(path, "r") as file:
+        file.visititems(visit)
+    return tuple(names)
+
+
 def read_pictures(path: Path, progress: Progress = silent) -> np.ndarray:
     """The vendor's pictures, which the attribute `pngPath` names beside the file.
 

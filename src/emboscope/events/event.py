@@ -46,7 +46,10 @@ class Event:
 
     @property
     def is_embolus(self) -> bool:
-        """Whether this counts as an embolus; the model's label wins where there is one."""
-        if self.label:
-            return self.label in {"gaseous", "solid"}
+        """Whether this counts as an embolus: by the class of the model, else by the criteria.
+
+        They decide where no model was asked, and where it does not know.
+        """
+        if self.label in LABELS:
+            return self.label != "artifact"
         return self.verdict == "embolus"

@@ -8,9 +8,10 @@ _HOMES = {
     "export_onnx": "onnx",
     "OnnxForm": "onnx_forms",
     "OnnxRuntime": "onnx_runtime",
-    "load_runtime": "onnx_runtime",
     "export_c": "c_code",
     "Runtime": "runtime",
+    "ExportedModel": "exported",
+    "load_exported": "exported",
     "load_packed": "packed",
 }
 __all__ = sorted(_HOMES)

@@ -70,7 +70,9 @@ class Builder:
         if isinstance(module, nn.MaxPool2d | nn.MaxPool1d | nn.AvgPool1d):
             return 1, self.pool(first, module)
         if isinstance(module, nn.LayerNorm):
-            tensors = {"scale": module.weight, "shift": module.bias, "weight": module.eps}
+            tensors: dict[str, Values] = {
+                "scale": module.weight, "shift": module.bias, "weight": module.eps,
+            }  # fmt: skip
             return 1, self.add("layer_norm", self.new(first.shape), first, tensors=tensors)
         if isinstance(module, nn.ReLU):
             unit, out = {"scale": 1.0, "shift": 0.0}, self.new(first.shape)
@@ -105,9 +107,9 @@ class Builder:
     def pool(self, first: Buffer, layer: nn.Module) -> Buffer:
         """Largest value or mean of windows; the mean of those that are cut off at the end too."""
         assert isinstance(layer, nn.MaxPool2d | nn.MaxPool1d | nn.AvgPool1d)
-        sizes = layer.kernel_size, layer.stride
+        sizes: tuple[object, object] = (layer.kernel_size, layer.stride)
         if isinstance(layer, nn.MaxPool1d):
-            sizes = (sizes[0],), (sizes[1],)  # of columns alone
+            sizes = ((sizes[0],), (sizes[1],))  # of columns alone
         kernel, stride = map(_pair, sizes)
         n_channels, n_rows, n_columns = first.shape
         if isinstance(layer, nn.AvgPool1d):

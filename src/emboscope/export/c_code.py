@@ -18,6 +18,7 @@ from emboscope.export.integer import integer_program, observed_ranges
 from emboscope.export.interpreter import run_packed
 from emboscope.export.manifest import (
     NOTICE,
+    SIGNAL,
     Manifest,
     check_difference,
     export_of,
@@ -28,7 +29,7 @@ from emboscope.export.onnx import samples_of
 from emboscope.export.packed import PackedModel, packed_bytes, read_packed
 from emboscope.export.runtime import Runtime, compiler, runtime_source
 from emboscope.export.translation import program_of
-from emboscope.export.views import SIGNAL, signals_of
+from emboscope.export.views import signals_of
 from emboscope.learning.architecture import Network
 from emboscope.learning.estimator import SignalClassifier
 from emboscope.representations.front_end import FrontEnd
@@ -133,8 +134,6 @@ def export_c(
     one = {name: tensor[:1] for name, tensor in samples.items()}
     check = {
         "n_inputs": N_CHECKED,
-        "front_end": form.front_end,
-        "integer": form.integer,
         "inputs": "random" if views is None else "real",
         **found,
         "tolerance": _NO_LIMIT if form.integer else tolerance,
@@ -143,7 +142,8 @@ def export_c(
         "macs": sum(count_macs(network, one).values()),
     }
     asked = replace(export, shapes=model.inputs)
-    return asked.finish(folder, check, ("model.c", "model.h", "model.emb"))
+    more = {"front_end_inside": form.front_end, "integer": form.integer}
+    return asked.finish(folder, check, ("model.c", "model.h", "model.emb"), more)
 
 
 def _calibration(form: CodeForm, chain: FrontEnd | None) -> dict[str, np.ndarray]:

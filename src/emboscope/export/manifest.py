@@ -8,7 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import safetensors.torch
-from pydantic import Field
+from pydantic import Field, PositiveFloat
 from torch import nn
 
 from emboscope.errors import DataError, EmboscopeError
@@ -17,6 +17,7 @@ from emboscope.learning.models import views_of
 from emboscope.settings import Settings
 
 FORMAT_VERSION = 1
+SIGNAL = "signal"  # the name of the input that stands for all views
 NOTICE = (
     "Research use only. Not a medical device. Not for diagnosis, monitoring or treatment "
     "decisions. Not evaluated by FDA or under MDR."
@@ -44,8 +45,12 @@ class Manifest(Settings):
     sizes: dict[str, int] = Field(default_factory=dict)  # name: bytes
     weights: str | None = None  # of the ONNX file, a name in `onnx_forms.WEIGHTS`
     front_end_inside: bool = False  # the input is then the segment of signal
+    integer: bool = False  # whether C computes activations in whole numbers
     source_weights_sha256: str
     metrics: dict[str, object] = Field(default_factory=dict)
+    trained_on: str = ""  # in words, where it is known: what every output must say
+    carriers_hz: tuple[PositiveFloat, ...] = ()  # of the recordings that it learned from
+    least_probability: float | None = Field(default=None, ge=0)  # of an answer: else "unknown"
     versions: dict[str, str] = Field(default_factory=dict)
     notice: str = NOTICE
 

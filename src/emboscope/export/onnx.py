@@ -13,10 +13,9 @@ from torch import Tensor, nn
 
 from emboscope.compression.quantizers import settle
 from emboscope.errors import DataError, EmboscopeError, SettingsError
-from emboscope.export.manifest import Manifest, check_difference, export_of
+from emboscope.export.manifest import SIGNAL, Manifest, check_difference, export_of
 from emboscope.export.onnx_forms import WEIGHTS, OnnxForm, check_calibration
 from emboscope.export.onnx_front_end import (
-    SIGNAL,
     FromSignal,
     front_end_for,
     signals,

@@ -13,7 +13,6 @@ from emboscope.learning.front_end import TorchFrontEnd
 from emboscope.representations.front_end import FrontEnd
 from emboscope.representations.views import SpectrogramSettings, WaveformSettings, window
 
-SIGNAL = "signal"  # name of the input
 _FEW = 64  # numbers of a constant that is not worth a formula
 
 

@@ -3,16 +3,14 @@
 import json
 import re
 from collections.abc import Mapping
-from pathlib import Path
 
 import numpy as np
 import onnxruntime
 from onnxruntime.capi import onnxruntime_pybind11_state as state
 
-from emboscope.errors import DataError, EmboscopeError
-from emboscope.export.manifest import read_manifest
+from emboscope.errors import DataError
 from emboscope.export.onnx_graph import seal_of
-from emboscope.export.runtime import Runtime, checked_view, compiler
+from emboscope.export.runtime import checked_view
 
 _AT_ONCE = 256  # rows
 _LONGEST = 160  # characters of what ONNX Runtime says
@@ -86,29 +84,3 @@ class OnnxRuntime:
             given = {name: view[part] for name, view in rows.items()}
             (found[part],) = self._session.run(["probabilities"], given)
         return found
-
-
-def load_runtime(folder: Path) -> Runtime | OnnxRuntime:
-    """What runs an export: in C where there is `model.emb` and a compiler, else in ONNX Runtime.
-
-    Parameters
-    ----------
-    folder : Path
-        Of an export, for one target or both.
-
-    Raises
-    ------
-    DataError
-        If a file is missing, or is not what was exported.
-    EmboscopeError
-        If there is no compiler, and no `model.onnx`.
-    """
-    files = read_manifest(folder).files
-    if "model.emb" in files and compiler() is not None:
-        return Runtime((folder / "model.emb").read_bytes())
-    if "model.onnx" in files:
-        return OnnxRuntime((folder / "model.onnx").read_bytes())
-    raise EmboscopeError(
-        f"export '{folder}': no compiler and no model.onnx; expected one of them. Install gcc, or "
-        "export with --target c --target onnx."
-    )

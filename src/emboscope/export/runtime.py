@@ -126,6 +126,11 @@ class Runtime:
     def _bytes(self) -> ctypes.c_void_p:
         return ctypes.c_void_p(self._content.ctypes.data)
 
+    @property
+    def inputs(self) -> dict[str, tuple[int, ...]]:
+        """Shape of each input, without the batch axis."""
+        return self.model.inputs
+
     def predict_proba(self, views: Mapping[str, np.ndarray]) -> np.ndarray:
         """Probabilities (n, class) of views (n, …), row by row.
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from emboscope.export.builder import Builder
+from emboscope.export.builder import Builder, Values
 from emboscope.export.program import Buffer
 from emboscope.learning.combinations import GatedAttention
 from emboscope.learning.encoders import Cnn1dTransformer
@@ -135,7 +135,9 @@ def _linear(
 
 def _norm(builder: Builder, norm: nn.LayerNorm, tokens: Buffer) -> Buffer:
     """Each token normalized."""
-    tensors = {"scale": norm.weight, "shift": norm.bias, "weight": norm.eps}
+    tensors: dict[str, Values] = {
+        "scale": norm.weight, "shift": norm.bias, "weight": norm.eps,
+    }  # fmt: skip
     return builder.add("channel_norm", builder.new(tokens.shape), tokens, tensors=tensors)
 
 

@@ -6,9 +6,10 @@ import torch
 from torch import nn
 
 from emboscope.export.builder import Builder, folded, unsupported
+from emboscope.export.manifest import SIGNAL
 from emboscope.export.program import Buffer, Program
 from emboscope.export.sequences import gated, lstm, transformer, vit
-from emboscope.export.views import SIGNAL, add_view, signal_shape
+from emboscope.export.views import add_view, signal_shape
 from emboscope.learning.architecture import Branch, Network
 from emboscope.learning.combinations import (
     Concatenation,

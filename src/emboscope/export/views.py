@@ -22,7 +22,6 @@ from emboscope.representations.views import (
     window,
 )
 
-SIGNAL = "signal"  # the name of the input that stands for all views
 _OF_IMAGE, _ABSOLUTE, _OVER_BACKGROUND = 0.0, 1.0, 2.0  # what decibels refer to
 
 

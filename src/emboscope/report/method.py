@@ -1,7 +1,7 @@
 """What a reader must know of the method: the detector, its decibel, its limits."""
 
 from emboscope.report.html import Facts, Section
-from emboscope.report.session import Monitoring
+from emboscope.report.session import NOT_RECORDED, Monitoring
 from emboscope.report.wording import Wording
 
 
@@ -48,6 +48,28 @@ def _criteria(words: Wording) -> tuple[str, ...]:
         say("Artifact: on both sides of the spectrum. Too long: longer than the limit, 300 ms "
             "unless changed."),
     )  # fmt: skip
+
+
+def model(session: Monitoring, words: Wording) -> Section:
+    """By which model the events were named, and what its word is worth."""
+    say, note = words.say, session.model
+    if note is None:
+        return Section(say("Classes given by the model"))
+    facts: Facts = (
+        (say("model"), note.name),
+        (say("trained on"), words.name(note.trained_on or NOT_RECORDED)),
+        (say("least probability of an answer"), words.quantity(100 * note.least_probability, "%")),
+        (say("sum of the weights"), note.weights_sha256[:16]),
+    )
+    points = (
+        say("The class of an event is the likeliest of artifact, gaseous and solid embolus. Where "
+            "none is likely enough it is unknown, for a person to judge; meanwhile the criteria "
+            "decide whether it counts as an embolus."),
+        say("Where the model and the criteria differ, the class of the model counts."),
+        say("Gaseous and solid emboli overlap: a single class is uncertain even where the model "
+            "is sure."),
+    )  # fmt: skip
+    return Section(say("Classes given by the model"), facts=facts, points=points)
 
 
 def limits(words: Wording) -> Section:

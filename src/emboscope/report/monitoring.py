@@ -4,7 +4,7 @@ from emboscope.evaluation.poisson import exact_interval
 from emboscope.languages import translator
 from emboscope.report import method, sections
 from emboscope.report.html import Facts, Highlight, Report, render
-from emboscope.report.session import EventPicture, Monitoring
+from emboscope.report.session import UNSURE, EventPicture, Monitoring
 from emboscope.report.showers import Shower, ShowerSettings
 from emboscope.report.wording import NOTICE, Wording
 
@@ -50,6 +50,7 @@ def monitoring_report(
                 sections.gallery(monitoring, words),
                 sections.consensus(monitoring, words),
                 method.detector(monitoring, words),
+                *((method.model(monitoring, words),) if monitoring.model else ()),
                 method.limits(words),
             ),
             provenance=_provenance(monitoring),
@@ -82,6 +83,9 @@ def _highlights(
     say = words.say
     rate = exact_interval(len(session.emboli), session.evaluable_hours)
     seen = say("after review") if session.review else say("found, not confirmed")
+    if session.labeled:
+        kinds = (f"{words.name(kind)} {session.classes[kind]}" for kind in ("gaseous", "solid"))
+        seen = f"{', '.join(kinds)}; {seen}"
     share = 360000 * session.evaluable_hours / max(session.duration_s, 1e-9)
     return (
         Highlight(say("Emboli"), str(len(session.emboli)), seen),
@@ -91,10 +95,20 @@ def _highlights(
             words.span(session.evaluable_hours),
             say("{share} of the recording").format(share=words.quantity(min(share, 100.0), "%")),
         ),
-        Highlight(say("Doubtful"), str(session.verdicts["doubtful"]), say("for a person to judge")),
+        _open(session, words),
         Highlight(
             say("Showers"), str(len(found)), ", ".join(f"n = {s.n}" for s in found[:4]) or "–"
         ),
+    )
+
+
+def _open(session: Monitoring, words: Wording) -> Highlight:
+    """What is left for a person: of a model the unknown events, else the doubtful ones."""
+    say = words.say
+    if session.labeled:
+        return Highlight(say("Unknown"), str(session.classes[UNSURE]), say("for a person to judge"))
+    return Highlight(
+        say("Doubtful"), str(session.verdicts["doubtful"]), say("for a person to judge")
     )
 
 

@@ -8,13 +8,14 @@ from emboscope.events.event import LABELS, VERDICTS, Event
 from emboscope.report import session_figures as draw
 from emboscope.report.html import Audio, Card, Facts, Figure, Section, Table
 from emboscope.report.items import SOURCE, item_rows, item_text
-from emboscope.report.session import EventPicture, Monitoring
+from emboscope.report.session import UNSURE, EventPicture, Monitoring
 from emboscope.report.showers import Shower, ShowerSettings, showers
 from emboscope.report.wording import Wording
 
 BINS_S = (60.0, 300.0, 600.0, 900.0, 1800.0, 3600.0, 7200.0)
 MOST_BINS = 12
 MOST_ROWS = 40  # of a list of stretches
+NAN = float("nan")
 LARGEST_DIRECTION_DB = 39.95  # the measure ends at 40 dB
 
 
@@ -68,12 +69,30 @@ def counts(session: Monitoring, words: Wording) -> Section:
     )
     tables = [_rate_table(say("verdict of the criteria"), session.verdicts, hours, words)]
     if session.labeled:
-        named = {
-            label: sum(event.label == label for event in session.events)
-            for label in (*LABELS, "unknown")
-        }
-        tables.append(_rate_table(say("class given by the model"), named, hours, words))
-    return Section(say("Events and rates"), text, tuple(tables))
+        tables.append(_rate_table(say("class given by the model"), session.classes, hours, words))
+        tables.append(_class_table(session, words))
+    return Section(say("Events and rates"), text, tuple(t for t in tables if t.rows))
+
+
+def _class_table(session: Monitoring, words: Wording) -> Table:
+    """Emboli and what the model is not sure of, each with its probabilities."""
+    say = words.say
+    shown = [event for event in session.events if event.is_embolus or event.label == UNSURE]
+    header = (say("time"), say("class given by the model"), *map(words.name, LABELS),
+              say("verdict of the criteria"))  # fmt: skip
+    rows = tuple(
+        (
+            words.clock(event.peak_s, 3),
+            words.name(event.label),
+            *(words.quantity(100 * p, "%") for p in event.probabilities or (NAN,) * len(LABELS)),
+            words.name(event.verdict),
+        )
+        for event in shown[:MOST_ROWS]
+    )
+    caption = say("Emboli and events of which the model is not sure: {shown} of {n}.").format(
+        shown=len(rows), n=len(shown)
+    )
+    return Table(header, rows, caption)
 
 
 def _rate_table(title: str, numbers: dict[str, int], hours: float, words: Wording) -> Table:

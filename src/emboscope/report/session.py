@@ -5,10 +5,11 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from emboscope.events.event import VERDICTS, Event
+from emboscope.events.event import LABELS, VERDICTS, Event
 
 NOT_RECORDED = "not recorded"
 UNKNOWN_REASON = "reason not recorded"
+UNSURE = "unknown"  # label of an event of which a model is not sure enough
 
 Stretch = tuple[float, float, str]
 
@@ -61,6 +62,27 @@ class DetectorNote:
     threshold_db: float
     settings: Mapping[str, str] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ModelNote:
+    """By which model the events were named.
+
+    Attributes
+    ----------
+    name : str
+        Of its folder; `shipped` of the one in the package.
+    trained_on : str
+        Empty where it is not told.
+    least_probability : float
+        Under which an event is unknown.
+    weights_sha256 : str
+    """
+
+    name: str
+    trained_on: str
+    least_probability: float
+    weights_sha256: str
 
 
 @dataclass(frozen=True)
@@ -121,6 +143,8 @@ class Monitoring:
         What the detector wants the reader to know.
     gallery : tuple of EventPicture
         The events shown, in the order in which they are.
+    model : ModelNote, optional
+        None: no model named the events.
     """
 
     name: str
@@ -136,6 +160,7 @@ class Monitoring:
     review: Review | None = None
     flags: tuple[str, ...] = ()
     gallery: tuple[EventPicture, ...] = ()
+    model: ModelNote | None = None
 
     @property
     def emboli(self) -> tuple[Event, ...]:
@@ -146,6 +171,12 @@ class Monitoring:
     def labeled(self) -> bool:
         """Whether a model named the events."""
         return any(event.label for event in self.events)
+
+    @property
+    def classes(self) -> dict[str, int]:
+        """Events by the class that a model gave them."""
+        counts = Counter(event.label for event in self.events)
+        return {name: counts[name] for name in (*LABELS, UNSURE)}
 
     @property
     def verdicts(self) -> dict[str, int]:

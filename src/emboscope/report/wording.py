@@ -35,6 +35,17 @@ NAMES = {
     ),
     "short_background": marked("recording under 10 s: the background is uncertain"),
     "no carrier: no velocity": marked("transmitted frequency not recorded: no velocities"),
+    "detector trained on simulated patients": marked("detector trained on simulated patients"),
+    "classes by a model trained on simulated patients alone": marked(
+        "classes by a model trained on simulated patients alone"
+    ),
+    "classes by a model that does not tell what it was trained on": marked(
+        "classes by a model that does not tell what it was trained on"
+    ),
+    "no carrier: whether the model suits it is not known": marked(
+        "transmitted frequency not recorded: whether the model suits it is not known"
+    ),
+    "simulated patients alone": marked("simulated patients alone"),
     NOT_RECORDED: marked("not recorded"),
     UNKNOWN_REASON: marked("reason not recorded"),
 }

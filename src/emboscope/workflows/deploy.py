@@ -2,23 +2,26 @@
 
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from emboscope.errors import SettingsError
 from emboscope.evaluation.metrics import mcc
-from emboscope.export.c_code import export_c
-from emboscope.export.manifest import Manifest, write_manifest
+from emboscope.export.c_code import CodeForm, export_c
+from emboscope.export.manifest import SIGNAL, Manifest, write_manifest
 from emboscope.export.onnx import export_onnx
 from emboscope.export.onnx_forms import WEIGHTS, OnnxForm
-from emboscope.export.onnx_front_end import SIGNAL
 from emboscope.export.onnx_runtime import OnnxRuntime
+from emboscope.export.runtime import Runtime, compiler
 from emboscope.learning.estimator import SignalClassifier
 from emboscope.registry import Registry
+from emboscope.workflows.classes import SIMULATED
 from emboscope.workflows.files import prepare_folder, read_json, write_json
 
+SIMULATED_DATA = ("hits", "hits224", "hits_sada")
+CARRIERS_HZ = (1.5e6, 2e6)  # of the simulated centers
 TARGETS: Registry[Callable[..., Manifest]] = Registry("target")
 TARGETS["onnx"] = export_onnx
 TARGETS["c"] = export_c
@@ -43,6 +46,36 @@ class Evidence:
     training: dict[str, np.ndarray] | None = None
 
 
+@dataclass(frozen=True)
+class Form:
+    """How the files are to be.
+
+    Attributes
+    ----------
+    weights : str
+        Of ONNX: a name in `WEIGHTS`.
+    front_end : bool
+        Whether the views are made inside, of the signal.
+    integer : bool
+        Of C: whether activations are whole numbers of eight bits.
+    """
+
+    weights: str = "float"
+    front_end: bool = False
+    integer: bool = False
+
+    @property
+    def is_calibrated(self) -> bool:
+        """Whether rows of the training part are needed."""
+        return self.weights == "int8" or self.integer
+
+    def of(self, target: str, calibration: dict[str, np.ndarray] | None) -> OnnxForm | CodeForm:
+        """What the export of a target takes."""
+        if target == "onnx":
+            return OnnxForm(self.weights, self.front_end, calibration)
+        return CodeForm(front_end=self.front_end, integer=self.integer, calibration=calibration)
+
+
 def deploy_model(
     source: Path,
     out: Path,
@@ -50,7 +83,7 @@ def deploy_model(
     evidence: Evidence | None = None,
     classes: Sequence[str] | None = None,
     metrics: Mapping[str, object] | None = None,
-    form: OnnxForm | None = None,
+    form: Form | None = None,
 ) -> Manifest:
     """Export a saved model, for one target or for several, in one folder with one manifest.
 
@@ -70,29 +103,27 @@ def deploy_model(
         Names of the classes.
     metrics : dict, optional
         Scores of the model, for its manifest.
-    form : OnnxForm, optional
-        Of the ONNX file.
+    form : Form, optional
     """
-    form = form or OnnxForm()
+    form = form or Form()
     names = check_targets(targets, form)
-    if evidence is not None:
-        form = replace(form, calibration=evidence.training)
     classifier = SignalClassifier.load(source)
     views = None if evidence is None else evidence.views
+    calibration = None if evidence is None else evidence.training
     prepare_folder(out)
     with tempfile.TemporaryDirectory(dir=out) as place:
         made = {}
         for name in names:
-            more = {"form": form} if name == "onnx" else {}
+            folder = Path(place) / name
             made[name] = TARGETS[name](
-                classifier, Path(place) / name, views, classes, metrics, **more
+                classifier, folder, views, classes, metrics, form=form.of(name, calibration)
             )
-        if evidence is not None and "onnx" in made:
-            _add_mcc(Path(place) / "onnx", classifier, evidence)
+            if evidence is not None:
+                _add_mcc(folder, classifier, evidence)
         return _gathered(Path(place), out, made)
 
 
-def check_targets(targets: str | Sequence[str], form: OnnxForm) -> tuple[str, ...]:
+def check_targets(targets: str | Sequence[str], form: Form) -> tuple[str, ...]:
     """The targets, each once; refused where one is unknown or the form does not suit them."""
     names = tuple(dict.fromkeys([targets] if isinstance(targets, str) else targets))
     for name in names:
@@ -103,32 +134,57 @@ def check_targets(targets: str | Sequence[str], form: OnnxForm) -> tuple[str, ..
             f"weights '{form.weights}': a form of ONNX; expected --target onnx. C holds every "
             "weight in its smallest form already."
         )
-    if form.front_end and names != ("onnx",):
+    if form.integer and "c" not in names:
         raise SettingsError(
-            f"front end: target {' and '.join(names)}; expected --target onnx alone. The C code "
-            "takes the views."
+            "integer: a form of C; expected --target c. Of ONNX ask --weights int8."
         )
     return names
 
 
+def origin_of(data: str) -> dict[str, object]:
+    """What a manifest tells of the data that a model learned from."""
+    if data in SIMULATED_DATA:
+        return {"trained_on": SIMULATED, "carriers_hz": CARRIERS_HZ}
+    return {"trained_on": f"the data set '{data}'"} if data else {}
+
+
+def tell_origin(out: Path, manifest: Manifest, data: str) -> Manifest:
+    """Write the manifest of an export anew, with the name of the data set of its training."""
+    return write_manifest(out, manifest.model_copy(update=origin_of(data)), tuple(manifest.files))
+
+
 def _add_mcc(folder: Path, classifier: SignalClassifier, evidence: Evidence) -> None:
     """Write into `check.json` how PyTorch and the file score on the rows with a class."""
-    views, y, front_end = evidence.views, evidence.y, classifier.front_end
-    runtime = OnnxRuntime((folder / "model.onnx").read_bytes())
-    if y is None or (y < 0).all():
+    runtime = _runtime_of(folder)
+    inputs = None if runtime is None else _inputs_of(runtime, classifier, evidence.views)
+    if runtime is None or inputs is None or evidence.y is None or (evidence.y < 0).all():
         return
-    inputs = views
-    if SIGNAL in runtime.inputs:
-        if front_end is None or not front_end.waveform_is_signal or "waveform" not in views:
-            return
-        inputs = {SIGNAL: front_end.signal_of(views["waveform"])}
-    rows = y >= 0
+    y, rows = evidence.y, evidence.y >= 0
     found = classifier.classes_[runtime.predict_proba(inputs).argmax(axis=1)]
     check = read_json(folder / "check.json")
     check["n_scored"] = int(rows.sum())
-    check["mcc_in_pytorch"] = mcc(y[rows], classifier.predict(views)[rows])
+    check["mcc_in_pytorch"] = mcc(y[rows], classifier.predict(evidence.views)[rows])
     check["mcc"] = mcc(y[rows], found[rows])
     write_json(folder / "check.json", check)
+
+
+def _runtime_of(folder: Path) -> Runtime | OnnxRuntime | None:
+    """What runs an export here; None where nothing does."""
+    if (folder / "model.onnx").is_file():
+        return OnnxRuntime((folder / "model.onnx").read_bytes())
+    return None if compiler() is None else Runtime((folder / "model.emb").read_bytes())
+
+
+def _inputs_of(
+    runtime: Runtime | OnnxRuntime, classifier: SignalClassifier, views: dict[str, np.ndarray]
+) -> dict[str, np.ndarray] | None:
+    """The views, or the signal that they were made of; None where they do not tell it."""
+    front_end = classifier.front_end
+    if SIGNAL not in runtime.inputs:
+        return views
+    if front_end is None or not front_end.waveform_is_signal or "waveform" not in views:
+        return None
+    return {SIGNAL: front_end.signal_of(views["waveform"])}
 
 
 def _gathered(place: Path, out: Path, made: Mapping[str, Manifest]) -> Manifest:

@@ -75,6 +75,15 @@ class ReviewRow(_Part):
     changes: NonNegativeInt
 
 
+class ModelRow(_Part):
+    """By which model the events were named."""
+
+    name: str
+    trained_on: str = ""
+    least_probability: FiniteFloat
+    weights_sha256: str = ""
+
+
 class JudgedTime(_Part):
     """How much of a recording could be judged; all that scoring needs of the file."""
 
@@ -103,6 +112,7 @@ class EventFile(JudgedTime):
     events: tuple[EventRow, ...]
     velocity: VelocityRow | None = None
     review: ReviewRow | None = None
+    model: ModelRow | None = None
 
     @property
     def known(self) -> dict[str, str | float]:

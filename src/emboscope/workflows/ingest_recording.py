@@ -1,11 +1,9 @@
 """One recording into a study: its candidates, their segments, both views, the 14 items."""
 
 from dataclasses import dataclass, replace
-from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
-from scipy.signal import resample_poly
 
 from emboscope.datasets.hits import front_end
 from emboscope.errors import DataError
@@ -20,9 +18,8 @@ from emboscope.store.tables import NUMBER_ITEMS, TEXT_ITEMS
 from emboscope.workflows.event_file import EventFile, parse_event_file
 from emboscope.workflows.files import read_json, write_json
 from emboscope.workflows.one_scan import NOT_RECORDED, ScanOptions, open_for, scan_recording
+from emboscope.workflows.segments import cut_segments
 
-RUN_IN_S = 1.0  # of signal before a segment, in which the high-pass settles
-AFTER_S = 0.05  # after it, for the filter of another sampling rate
 COPY_S = 30.0  # of signal that is copied at a time
 SPECTROGRAM = "spectrogram"  # kind of array, like SEGMENTS
 NO_SUBJECT = "no subject_id: a patient of its own"
@@ -72,7 +69,7 @@ def ingest_recording(
     content, events = _found(folder / f"{arrival.name}.events.json")
     source = open_for(arrival.path, options)
     chain = front_end()
-    segments = cut_segments(source, events, chain)
+    segments = cut_segments(source, [event.peak_s for event in events], chain)
     where = arrival.path.resolve()
     if copy:
         where = copy_recording(source, study.path, arrival).relative_to(study.path)
@@ -110,7 +107,8 @@ def restore_arrays(
         scan_recording(arrival.path, name, path.parent, options, progress)
     _, events = _found(path)
     chain = front_end()
-    segments = cut_segments(open_for(arrival.path, options), events, chain)
+    peaks_s = [event.peak_s for event in events]
+    segments = cut_segments(open_for(arrival.path, options), peaks_s, chain)
     written = study.write_again(arrays_of(segments, chain))
     lost = set(missing) - set(written)
     if lost:
@@ -125,31 +123,6 @@ def _found(path: Path) -> tuple[EventFile, list[Event]]:
     """What a scan wrote of a recording, and the events in it."""
     content = parse_event_file(read_json(path), path.name.removesuffix(".events.json"))
     return content, [row.event() for row in content.events]
-
-
-def cut_segments(source: Source, events: list[Event], chain: FrontEnd) -> np.ndarray:
-    """The segments of the events, as the front end cuts them from the whole recording.
-
-    Only the signal around each event is read; gate 1 where there are several. Another sampling
-    rate is brought to that of the front end.
-
-    Returns
-    -------
-    segments : ndarray of float32, shape (n_events, n_channels, n_times)
-    """
-    segments = np.empty((len(events), chain.n_channels, chain.n_times), np.float32)
-    ratio = Fraction(chain.sfreq / source.sfreq).limit_denominator(1000)
-    before = RUN_IN_S + chain.peak_sample / chain.sfreq
-    after = AFTER_S + (chain.n_times - chain.peak_sample) / chain.sfreq
-    for row, event in enumerate(events):
-        first = max(0, round((event.peak_s - before) * source.sfreq))
-        last = min(source.n_times, round((event.peak_s + after) * source.sfreq))
-        line = source.read(first, last)[:1]
-        if ratio != 1:
-            line = resample_poly(line, ratio.numerator, ratio.denominator, axis=1)
-        peak = round((event.peak_s - first / source.sfreq) * chain.sfreq)
-        segments[row] = chain.cut(line, [peak])[0]
-    return segments
 
 
 def arrays_of(

@@ -19,6 +19,13 @@ from emboscope.progress import Progress
 from emboscope.signal.doppler import flow_side, velocity
 from emboscope.signal.readers import Source, open_source
 from emboscope.signal.spectrum import HighPass, stft
+from emboscope.workflows.classes import (
+    ClassOptions,
+    class_flags,
+    count_labels,
+    load_judge,
+    named_events,
+)
 from emboscope.workflows.cnn_detector import LEARNED_ON
 from emboscope.workflows.extras import Extras, Finding, write_extras
 from emboscope.workflows.files import (
@@ -56,6 +63,8 @@ class ScanOptions:
         A name in `DETECTORS`.
     settings : DetectionSettings
     extras : Extras
+    classes : ClassOptions, optional
+        By which model the events are named; none otherwise.
     """
 
     carrier_mhz: float | None = None
@@ -66,6 +75,7 @@ class ScanOptions:
     detector: str = "hbr_recursive"
     settings: DetectionSettings = field(default_factory=DetectionSettings)
     extras: Extras = field(default_factory=Extras)
+    classes: ClassOptions | None = None
 
 
 @dataclass(frozen=True)
@@ -79,6 +89,7 @@ class ScanRow:
     flags: tuple[str, ...]
     counts: dict[str, int]
     events_file: str
+    labels: dict[str, int] = field(default_factory=dict)
 
 
 def open_for(path: Path, options: ScanOptions) -> Source:
@@ -157,7 +168,14 @@ def scan_recording(
         raise DataError(f"recording '{path}': {error}") from error
     flags = [*detection.flags, *turned] + ([] if source.carrier_hz else ["no carrier: no velocity"])
     flags += [LEARNED_ON[options.detector]] if options.detector in LEARNED_ON else []
-    content = _content(path, name, source, detection, options, flags)
+    model: dict[str, object] = {}
+    if options.classes is not None:
+        judge = load_judge(options.classes)
+        events = named_events(judge, source, detection.events, name, progress)
+        detection = replace(detection, events=events)
+        flags += class_flags(judge, source.carrier_hz)
+        model["model"] = judge.note
+    content = _content(path, name, source, detection, options, flags) | model
     write_json(out / f"{name}.events.json", content)
     write_events_csv(out / f"{name}.events.csv", detection.events)
     write_extras(Finding(name, path, source, detection, content), out, options.extras)
@@ -170,6 +188,7 @@ def scan_recording(
         flags=tuple(flags),
         counts=dict(Counter(event.verdict for event in detection.events)),
         events_file=str(out / f"{name}.events.csv"),
+        labels=count_labels([event.label for event in detection.events]) if model else {},
     )
 
 

@@ -15,6 +15,7 @@ from emboscope.report.pdf import check_pdf, monitoring_pdf
 from emboscope.report.session import (
     NOT_RECORDED,
     DetectorNote,
+    ModelNote,
     Monitoring,
     Review,
     Stretch,
@@ -247,7 +248,7 @@ def _session(request: ReportRequest, events: EventFile) -> Monitoring:
     )
     found = tuple(row.event() for row in events.events)
     items = {**request.items, **events.known}
-    speed, review = events.velocity, events.review
+    speed, review, model = events.velocity, events.review, events.model
     threshold = events.settings.get("threshold_db")
     return Monitoring(
         name=request.name,
@@ -269,6 +270,7 @@ def _session(request: ReportRequest, events: EventFile) -> Monitoring:
         ),
         review=Review(review.reviewers, review.reviewed, review.changes) if review else None,
         flags=events.flags,
+        model=ModelNote(**model.model_dump()) if model else None,
         gallery=pictures(found, signal, Wording(request.language), request.settings.gallery),
     )
 

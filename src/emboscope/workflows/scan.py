@@ -16,6 +16,7 @@ from emboscope.settings import with_changes
 from emboscope.signal.doppler import FLOW_SIDES
 from emboscope.signal.privacy import load_key, pseudonym
 from emboscope.signal.readers import READERS
+from emboscope.workflows.classes import check_carrier, load_judge
 from emboscope.workflows.extras import Extras, check_extras
 from emboscope.workflows.files import prepare_folder
 from emboscope.workflows.one_scan import ScanOptions, ScanRow, open_for, scan_recording
@@ -39,7 +40,7 @@ def detection_settings(threshold_db: float | None, changes: tuple[str, ...]) -> 
     return DetectionSettings.parse(values, "scan")
 
 
-OURS = (".events.csv", ".annotations.edf")  # what a scan wrote is no recording
+OURS = (".events.csv", ".hits.csv", ".annotations.edf")  # what we wrote is no recording
 
 
 @dataclass(frozen=True)
@@ -126,8 +127,11 @@ def scan(
     DETECTORS[options.detector]
     check_extras(options.extras)
     paths = expand(recordings)
+    judge = load_judge(options.classes) if options.classes else None
     for path in paths:
-        open_for(path, options)
+        source = open_for(path, options)
+        if judge and options.classes:
+            check_carrier(judge, path, source, options.classes.force)
     key = load_key(pseudonyms) if pseudonyms else None
     names = [pseudonym(path.stem, key) if key else path.stem for path in paths]
     prepare_folder(out)

@@ -13,7 +13,6 @@ from emboscope.datasets import OwnFile, load_dataset
 from emboscope.datasets.dataset import DATASETS, Dataset
 from emboscope.errors import DataError, SettingsError
 from emboscope.evaluation.protocol import Fold
-from emboscope.export.onnx_forms import OnnxForm
 from emboscope.learning.architecture import NetworkSettings
 from emboscope.learning.compute import set_threads
 from emboscope.learning.profiles import ECG, EEG, published_settings
@@ -22,7 +21,7 @@ from emboscope.progress import Progress, silent
 from emboscope.settings import merged, read_toml, with_changes
 from emboscope.store.folder import is_study
 from emboscope.workflows.compress import compress_model, compression_summary
-from emboscope.workflows.deploy import Evidence, check_targets, deploy_model
+from emboscope.workflows.deploy import Evidence, Form, check_targets, deploy_model, tell_origin
 from emboscope.workflows.evaluate import evaluate
 from emboscope.workflows.files import prepare_folder, read_json, write_json
 from emboscope.workflows.fold_models import check_network
@@ -214,18 +213,18 @@ def compress_run(
     return costs
 
 
-def export_form(targets: Sequence[str], weights: str, front_end: bool) -> OnnxForm:
-    """The form of an ONNX file; refused where it or a target is unknown, before data is read."""
-    form = OnnxForm(weights, front_end)
+def export_form(targets: Sequence[str], weights: str, front_end: bool, integer: bool) -> Form:
+    """The form of the files; refused where it or a target is unknown, before data is read."""
+    form = Form(weights, front_end, integer)
     check_targets(targets, form)
     return form
 
 
 def export_data(
-    run: Path, on: str | None, own: Own, form: OnnxForm, progress: Progress = silent
+    run: Path, on: str | None, own: Own, form: Form, progress: Progress = silent
 ) -> Dataset | None:
     """The data that an export is checked with: where it is named, or needed to calibrate."""
-    if on is None and form.weights != "int8":
+    if on is None and not form.is_calibrated:
         return None
     data = run_data(run, on, own, progress)
     if data is None:
@@ -238,7 +237,7 @@ def export_fold(
     out: Path,
     targets: Sequence[str],
     fold: int,
-    form: OnnxForm | None = None,
+    form: Form | None = None,
     data: Dataset | None = None,
 ) -> dict[str, object]:
     """Export one model of a run; what was checked.
@@ -258,6 +257,7 @@ def export_fold(
     scores = read_json(run / "metrics.json")["scores"] if (run / "metrics.json").is_file() else {}
     metrics = {name: each["mean"] for name, each in scores.items()}
     manifest = deploy_model(folder, out, targets, evidence, request["classes"], metrics, form)
+    manifest = tell_origin(out, manifest, request["data"])
     check = read_json(out / "check.json")
     names = manifest.target.split("+")
     if len(names) == 1:
