@@ -11,8 +11,10 @@ from emboscope.export.manifest import read_manifest
 from emboscope.learning.architecture import NetworkSettings
 from emboscope.learning.estimator import SignalClassifier
 from emboscope.learning.settings import TrainSettings
+from emboscope.representations.front_end import FrontEnd
+from emboscope.representations.views import WaveformSettings
 from emboscope.workflows.compress import compress_model
-from emboscope.workflows.deploy import TARGETS, Evidence, Form, deploy_model
+from emboscope.workflows.deploy import TARGETS, Evidence, Form, deploy_model, origin_of, tell_origin
 from emboscope.workflows.study import compress_settings
 
 
@@ -68,19 +70,25 @@ def test_the_manifest_tells_what_the_model_learned_from(run, tmp_path):
 
 
 def test_both_targets_take_the_signal_and_c_whole_numbers(run, tmp_path):
-    folder, views, y = run
-    evidence = Evidence(views, y, views)
+    views, y = run[1:]
+    chain = FrontEnd(sfreq=100.0, n_times=64, views={"waveform": WaveformSettings()})
+    small = NetworkSettings(compact_width=4)
+    training = TrainSettings(epochs=3, batch=20)
+    model = SignalClassifier("cnn1d_compact", chain, small, training, 0, "cpu").fit(views, y)
+    model.save(tmp_path / "saved")
     form = Form(front_end=True, integer=True)
-    manifest = deploy_model(folder, tmp_path, ("c", "onnx"), evidence, form=form)
+    with pytest.raises(SettingsError, match="nothing to calibrate with"):
+        deploy_model(tmp_path / "saved", tmp_path / "none", "c", form=form)
+    out, evidence = tmp_path / "out", Evidence(views, y, views)
+    manifest = deploy_model(tmp_path / "saved", out, ("c", "onnx"), evidence, form=form)
     assert [each.name for each in manifest.inputs] == ["signal"]
     assert (manifest.front_end_inside, manifest.integer) == (True, True)
-    check = json.loads((tmp_path / "check.json").read_text())
+    check = json.loads((out / "check.json").read_text())
     assert check["c"]["mcc"] == pytest.approx(check["onnx"]["mcc"], abs=0.1)
-    model = load_exported(tmp_path)
-    assert model.runtime == "c"
-    segments = model.front_end.signal_of(views["waveform"])
-    truth = SignalClassifier.load(folder).predict_proba(views)
-    assert np.abs(model.judge(segments) - truth).max() < 0.2
+    exported = load_exported(out)
+    assert exported.runtime == "c"
+    found = exported.judge(views["waveform"])
+    assert np.abs(found - model.predict_proba(views)).max() < 0.2
 
 
 def test_an_unknown_target_or_a_missing_run_is_refused(run, tmp_path):
@@ -134,7 +142,6 @@ def test_rows_without_a_class_are_not_scored(run, tmp_path):
     [
         ("c", Form("int8"), "a form of ONNX; expected --target onnx"),
         ("onnx", Form(integer=True), "a form of C; expected --target c"),
-        ("c", Form(integer=True), "nothing to calibrate with"),
         ("onnx", Form("int7"), "form of weights 'int7': unknown; expected float"),
     ],
 )

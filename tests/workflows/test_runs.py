@@ -127,7 +127,7 @@ def test_int8_with_the_front_end_is_calibrated_on_the_training_part(data, traine
         (["--weights", ""], 2, "form of weights ''"),
         (["--target", "onnx", "--target", "cc"], 2, "target 'cc': unknown"),
         (["--target", "c", "--weights", "int8"], 2, "expected --target onnx"),
-        (["--target", "c", "--front-end"], 2, "expected --target onnx alone"),
+        (["--integer"], 2, "expected --target c"),
         (["--weights", "ternary"], 2, "no layer of this model has ternary weights"),
         (["--weights", "int8", "--on", "nowhere.npz"], 3, "nowhere.npz"),
         (["--fold", "7"], 2, "has no such fold"),
