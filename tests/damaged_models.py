@@ -28,8 +28,8 @@ int main(int argc, char **argv) {
       for (int fast = 0; fast < 2 && n <= 16 && most < 1000000; fast++) {
         if (fast) {
           uint32_t scratch = emboscope_scratch(model);
-          uint32_t sizes[2] = {u32_at(model + 32) - u32_at(model + 36) + scratch, scratch};
-          memcpy(model + 32, sizes, 8);
+          uint32_t place = u32_at(model + 32), sizes[2] = {place + scratch, scratch};
+          memcpy(model + 32, sizes, 8), memcpy(model + 56, &place, 4);
         }
         float *view = calloc(most, 4), *out = calloc(u32_at(model + 40), 4);
         float *arena = calloc(u32_at(model + 32) + 1, 4);

@@ -6,7 +6,8 @@ All numbers are little-endian; every part begins at a multiple of 16 bytes.
 header    64 bytes: `EMBOSCOP`, then as uint32 the version, the size of the file, the CRC-32 of all
           that follows the header, how many inputs, operations and tensors, how many floats the
           arena has, how many of them are scratch, how many classes, where in the arena the
-          probabilities lie, where the notes begin and how long they are; a zero
+          probabilities lie, where the notes begin and how long they are, where in the arena the
+          scratch lies; a zero
 inputs    8 bytes each: where in the caller's list (its number), how many floats
 steps     96 bytes each, 24 int32: kind, out, first, second, channels, rows, columns, the same that
           come out, kernel, stride, padding (rows, columns), tensors of weight, scale and shift (−1:
@@ -44,7 +45,7 @@ from emboscope.export.program import (
 )
 
 MAGIC = b"EMBOSCOP"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 _HEADER = struct.Struct("<8s14I")
 _INPUT = struct.Struct("<2I")
 _STEP = struct.Struct("<24i")
@@ -91,7 +92,7 @@ def packed_bytes(program: Program, classes: Sequence[str], source: str, fast: bo
     source : str
         Sum of the weights that it was made of.
     """
-    offsets, n_used = planned(program)
+    offsets, n_arena = planned(program)
     tensors = _Tensors()
     steps = [_step(each, offsets, tensors) for each in program.operations]
     scratch = max(scratch_of(each) for each in program.operations)
@@ -122,8 +123,8 @@ def packed_bytes(program: Program, classes: Sequence[str], source: str, fast: bo
     body = b"".join([*parts, _padded(notes)])
     header = _HEADER.pack(
         MAGIC, FORMAT_VERSION, _HEADER.size + len(body), zlib.crc32(body), len(program.inputs),
-        len(steps), len(tensors.kept), n_used + scratch, scratch, program.out.size,
-        offsets[program.out.number], notes_at, len(notes), 0, 0,
+        len(steps), len(tensors.kept), n_arena, scratch, program.out.size,
+        offsets[program.out.number], notes_at, len(notes), 0, 0,  # scratch at the start
     )  # fmt: skip
     return header + body
 

@@ -100,6 +100,8 @@ class Program:
 def planned(program: Program) -> tuple[list[int], int]:
     """Where each buffer lies in one arena, so that none overlaps another that is still needed.
 
+    Each step has its scratch at the start of the arena: what it needs of it is left free.
+
     Returns
     -------
     offsets : list of int
@@ -114,6 +116,7 @@ def planned(program: Program) -> tuple[list[int], int]:
                 span = spans[buffer.number]
                 spans[buffer.number] = [min(span[0], step), max(span[1], step)]
     spans[program.out.number][1] = len(program.operations)
+    scratch = [scratch_of(operation) for operation in program.operations]
     offsets, placed = [0] * len(program.sizes), list[int]()
     for number in sorted(spans, key=lambda each: -program.sizes[each]):
         begin, end = spans[number]
@@ -122,10 +125,11 @@ def planned(program: Program) -> tuple[list[int], int]:
             for other in placed
             if spans[other][0] <= end and begin <= spans[other][1]
         )
-        offsets[number] = _first_gap(taken, program.sizes[number])
+        left_free = max(scratch[begin : end + 1], default=0)
+        offsets[number] = _first_gap([(0, left_free), *taken], program.sizes[number])
         placed.append(number)
-    total = max(offset + size for offset, size in zip(offsets, program.sizes, strict=True))
-    return offsets, total
+    ends = [offset + size for offset, size in zip(offsets, program.sizes, strict=True)]
+    return offsets, max(*scratch, *ends)
 
 
 def scratch_of(operation: Operation) -> int:

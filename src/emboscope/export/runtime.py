@@ -38,6 +38,7 @@ uint32_t emboscope_scratch(const uint8_t *model) {
 """
 _PARTS = ("runtime.c", "attention.c", "front_end.c", "measures.c", "integer.c")
 _ARENA_AT = 32  # in the header: floats of the arena, then those of its scratch
+_SCRATCH_AT = 56  # in the header: where the scratch lies
 _NATIVE = ("-march=native", "-ffp-contract=fast")  # products and sums in one instruction
 REFUSALS = {
     1: "no packed model",
@@ -117,9 +118,10 @@ class Runtime:
             )
         self.model = read_packed(content)
         scratch = self._library.emboscope_scratch(self._bytes)
-        n_arena = self.model.n_arena - self.model.n_scratch + scratch
-        sizes = struct.pack("<2I", n_arena, scratch)
-        self._content[_ARENA_AT : _ARENA_AT + 8] = np.frombuffer(sizes, np.uint8)
+        n_arena = self.model.n_arena + scratch  # behind the rest, where no buffer lies
+        for place, *values in ((_ARENA_AT, n_arena, scratch), (_SCRATCH_AT, self.model.n_arena)):
+            sizes = struct.pack(f"<{len(values)}I", *values)
+            self._content[place : place + len(sizes)] = np.frombuffer(sizes, np.uint8)
         self._arena = np.zeros(n_arena, np.float32)
 
     @property

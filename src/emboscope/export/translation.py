@@ -51,17 +51,28 @@ def program_of(
     SettingsError
         If a part of it has no form in C.
     """
-    names = tuple(shapes)
     if front_end is not None:
         shapes = {SIGNAL: signal_shape(front_end)}
     builder = Builder(shapes)
     if front_end is not None:
-        signal = builder.inputs[SIGNAL]
-        builder.inputs = {name: add_view(builder, front_end, name, signal) for name in names}
+        builder.inputs = _Views(builder, front_end)
     logits = _network(builder, network)
     out = builder.new((1, 1, logits.size))
     builder.add("softmax", out, logits, tensors={"scale": 1 / float(network.temperature)})
     return Program(dict(shapes), tuple(builder.operations), tuple(builder.sizes), out)
+
+
+class _Views(dict[str, Buffer]):
+    """Views of the signal, each made where it is first read, so that it lies there no longer."""
+
+    def __init__(self, builder: Builder, front_end: FrontEnd) -> None:
+        super().__init__()
+        self._builder, self._front_end = builder, front_end
+        self._signal = builder.inputs[SIGNAL]
+
+    def __missing__(self, name: str) -> Buffer:
+        self[name] = add_view(self._builder, self._front_end, name, self._signal)
+        return self[name]
 
 
 def _network(builder: Builder, network: Network) -> Buffer:

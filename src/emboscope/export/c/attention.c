@@ -123,13 +123,13 @@ static void attention(const struct step *s, const float *in, const float *querie
       int32_t count = at_most(QUERIES, n_queries - start);
       memset(block, 0, sizeof(float) * (size_t)(QUERIES * width));
       for (int32_t k = 0; k < width; k++)
-        memcpy(block + QUERIES * k, queries + (head * width + k) * n_queries + start,
+        memmove(block + QUERIES * k, queries + (head * width + k) * n_queries + start,
                sizeof(float) * (size_t)count);
       products(keys, 1, n_tokens, n_tokens, block, width, scores);
       weighed(scores, n_tokens);
       products(values, n_tokens, 1, width, scores, n_tokens, block);
       for (int32_t k = 0; k < width; k++)
-        memcpy(out + (head * width + k) * n_queries + start, block + QUERIES * k,
+        memmove(out + (head * width + k) * n_queries + start, block + QUERIES * k,
                sizeof(float) * (size_t)count);
     }
   }

@@ -8,7 +8,7 @@
 #include <string.h>
 
 enum { EMB_OK, EMB_NO_MODEL, EMB_VERSION, EMB_SIZE, EMB_CHECKSUM, EMB_MALFORMED };
-enum { HEADER = 64, INPUT = 8, STEP = 96, TENSOR = 32, VERSION = 1, SKIP = 127 };
+enum { HEADER = 64, INPUT = 8, STEP = 96, TENSOR = 32, VERSION = 2, SKIP = 127 };
 enum {
   CONVOLUTION, MAX_POOL, MEAN_POOL, MOMENTS, MEAN, ADD, MULTIPLY, AFFINE,
   SIGNED_LOG, QUANTILES, COPY, LAYER_NORM, MIX, SOFTMAX,
@@ -409,7 +409,7 @@ static void laid_out(const struct step *s, const struct cut *cut, const float *i
     for (int32_t y = s->ph; y < s->h + s->ph; y++, in += s->w) {
       float *line = planes + y % s->sh * s->sw * plane + y / s->sh * row;
       if (s->sw == 1)
-        memcpy(line + s->pw, in, sizeof(float) * (size_t)s->w);
+        memmove(line + s->pw, in, sizeof(float) * (size_t)s->w);
       else
         for (int32_t x = s->pw; x < s->w + s->pw; x++)
           line[x % s->sw * plane + x / s->sw] = in[x - s->pw];
@@ -537,7 +537,7 @@ static void convolution(const uint8_t *model, const struct step *s, const float 
   int32_t n = s->oh * s->ow;
 #if TILE
   uint64_t needed = fast_floats(s);
-  if (needed > 0 && needed <= u32_at(model + 36)) {
+  if (needed > 0 && needed <= u32_at(model + 36) && u32_at(model + 56) > 0) {
     fast(s, &r, in, out, scratch, scale.data, shift.data);
     return;
   }
@@ -612,7 +612,7 @@ static void affine(const uint8_t *model, const struct step *s, const float *in, 
 
 static void signed_log(const struct step *s, const float *in, float *out) {
   int32_t n = s->c * s->h * s->w;
-  memcpy(out, in, sizeof(float) * (size_t)n);
+  memmove(out, in, sizeof(float) * (size_t)n);
   for (int32_t k = 0; k < n; k++) {
     float size = log1pf(4.0f * fabsf(in[k]));
     out[n + k] = in[k] < 0.0f ? -size : size;
@@ -724,8 +724,8 @@ static void run_step(const uint8_t *model, const struct step *s, float *arena, f
 static void emb_run(const uint8_t *model, float *arena, const float *const *inputs,
                     float *probabilities) {
   const uint8_t *row = steps_of(model);
-  uint32_t n_steps = u32_at(model + 24), n_arena = u32_at(model + 32);
-  float *scratch = arena + n_arena - u32_at(model + 36);
+  uint32_t n_steps = u32_at(model + 24);
+  float *scratch = arena + u32_at(model + 56);
   for (uint32_t k = 0; k < n_steps; k++, row += STEP) {
     struct step s = step_at(row);
     run_step(model, &s, arena, scratch, inputs);
@@ -802,7 +802,7 @@ static uint64_t product(const int32_t *sides) {
 
 /* Whether n floats can be read at a place. */
 static int readable(const uint8_t *model, int32_t place, uint64_t n) {
-  if (place >= 0) return (uint64_t)place + n <= u32_at(model + 32) - u32_at(model + 36);
+  if (place >= 0) return (uint64_t)place + n <= u32_at(model + 32);
   uint32_t number = (uint32_t)(-1 - place);
   return number < u32_at(model + 20) && n <= u32_at(model + HEADER + INPUT * number + 4);
 }
@@ -879,8 +879,8 @@ static int emb_check(const uint8_t *model, uint32_t size) {
   uint64_t n_tensors = u32_at(model + 28), n_arena = u32_at(model + 32);
   uint64_t n_scratch = u32_at(model + 36), n_classes = u32_at(model + 40);
   uint64_t tables = HEADER + INPUT * n_inputs + 15 + STEP * n_steps + 15 + TENSOR * n_tensors;
-  if (tables > size || n_arena > MOST_VALUES || n_scratch > n_arena || n_classes < 1 ||
-      u32_at(model + 44) + n_classes > n_arena - n_scratch)
+  if (tables > size || n_arena > MOST_VALUES || n_classes < 1 ||
+      n_scratch + u32_at(model + 56) > n_arena || n_classes + u32_at(model + 44) > n_arena)
     return EMB_MALFORMED;
   for (uint32_t k = 0; k < n_tensors; k++) {
     const uint8_t *row = tensors_of(model) + TENSOR * k;
