@@ -112,7 +112,7 @@ def test_weights_that_are_used_twice_are_kept_once():
     [
         (lambda c: b"", "no packed model"),
         (lambda c: b"EMBOSCOQ" + c[8:], "no packed model"),
-        (lambda c: c[:8] + b"\x02" + c[9:], "format version 2; expected 1"),
+        (lambda c: c[:8] + b"\x01" + c[9:], "format version 1; expected 2"),
         (lambda c: c[:-16], "bytes; expected"),
         (lambda c: c[:500] + bytes([c[500] ^ 1]) + c[501:], "its checksum differs"),
     ],

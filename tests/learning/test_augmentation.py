@@ -5,6 +5,7 @@ import torch
 from torch.testing import assert_close
 
 from emboscope.learning.augmentation import AUGMENTATIONS
+from emboscope.representations.hits_frames import SEARCH_S
 
 
 @pytest.mark.parametrize("name", list(AUGMENTATIONS))
@@ -33,6 +34,15 @@ def test_a_shift_is_a_roll_of_at_most_a_tenth():
     steps = torch.where(first > 30, 60 - first, -first)
     assert steps.abs().max() == 6
     assert steps.unique().numel() == 13
+
+
+def test_a_jitter_of_hits_leaves_the_peak_where_features_by_hand_look_for_it():
+    waveform = torch.zeros(2000, 2, 1400)
+    waveform[:, :, 700] = 1.0
+    moved = AUGMENTATIONS["jitter"](waveform)[:, 0].argmax(dim=1) - 700
+    assert moved.abs().max() == 25
+    assert moved.unique().numel() == 51
+    assert SEARCH_S > 25 / 4385
 
 
 def test_reversed_i_and_q_keep_the_sign_of_their_frequency():

@@ -6,7 +6,10 @@ import h5py
 import numpy as np
 import pytest
 
+from emboscope.datasets import hits
+from emboscope.datasets.hits import Hits
 from emboscope.errors import DataError, SettingsError
+from emboscope.evaluation.protocol import check_disjoint
 from emboscope.learning.architecture import NetworkSettings
 from emboscope.learning.settings import TrainSettings
 from emboscope.workflows.evaluate import probabilities
@@ -192,3 +195,30 @@ def test_data_that_no_row_asks_for_or_that_is_missing_is_refused(npz, own_hits, 
     path.write_text(STUDY)
     with pytest.raises(DataError, match="nothing.h5': not found; expected a study or an HDF5"):
         run_study(path, RunOptions(data=tmp_path / "nothing.h5"))
+
+
+def _few_hits(settings, _progress):
+    """Six segments of each patient, without a simulation."""
+    patients = np.repeat(np.arange(settings.simulation.n_patients), 6)
+    rng = np.random.default_rng(settings.simulation.seed)
+    segments = rng.standard_normal((patients.size, 2, 1400)).astype(np.float32)
+    y = np.tile(np.arange(3), 2 * settings.simulation.n_patients)
+    return Hits(segments, y, np.repeat(y[:, None], 3, axis=1).astype(np.int8), patients, 0.0 * y)
+
+
+def test_each_repeat_of_a_cohort_has_patients_of_its_own_of_whom_two_fifths_are_tested(monkeypatch):
+    monkeypatch.setattr(hits, "simulated_hits", _few_hits)
+    settings = ModelSettings(data="hits", split="cohort")
+    one, other = loaded(settings, 0), loaded(settings, 1)
+    assert not np.array_equal(one.views["waveform"], other.views["waveform"])
+    fold = fold_of(one, settings, 0)
+    check_disjoint(fold, one.groups)
+    rows = [fold.train, fold.validation, fold.test]
+    assert np.array_equal(np.sort(np.concatenate(rows)), np.arange(540))
+    assert len(np.unique(one.groups[fold.test])) == 36
+    assert 0.1 < len(fold.validation) / 324 < 0.2
+
+
+def test_a_cohort_of_data_that_is_not_simulated_is_refused(npz):
+    with pytest.raises(SettingsError, match=r"cannot be simulated anew; expected hits"):
+        loaded(ModelSettings(data=npz, split="cohort"))

@@ -26,6 +26,7 @@ CLASSES = ("artifact", "gaseous", "solid")
 FORMAT_VERSION = 1
 HITS48 = SpectrogramSettings(reference="background", n_fft=64, hop=28, window="hann")
 _TEST_SHARE = 12 / 51  # of the patients of each center
+_COHORT_PATIENTS, _COHORT_TEST_SHARE = 90, 0.4  # more to test on than a fold has
 
 
 class HitsSettings(Settings):
@@ -153,7 +154,7 @@ def cut_all(settings: HitsSettings, progress: Progress = silent) -> Hits:
     })
 
 
-def held_patients(settings: HitsSettings) -> np.ndarray:
+def held_patients(settings: HitsSettings, share: float = _TEST_SHARE) -> np.ndarray:
     """The patients of the fixed test part, ascending: 12 of 51, as many of each center.
 
     Drawn by the seed of the simulation alone, so that the segments stay what they are.
@@ -162,7 +163,7 @@ def held_patients(settings: HitsSettings) -> np.ndarray:
     held = []
     for center in range(N_CENTERS):
         patients = np.arange(center, settings.simulation.n_patients, N_CENTERS)
-        held.append(rng.choice(patients, round(_TEST_SHARE * len(patients)), replace=False))
+        held.append(rng.choice(patients, round(share * len(patients)), replace=False))
     return np.sort(np.concatenate(held))
 
 
@@ -214,6 +215,22 @@ def load_hits(progress: Progress = silent) -> Dataset:
     """HITS of 51 simulated patients of three centers; 12 of them are the fixed test part."""
     settings = HitsSettings()
     return dataset_of(simulated_hits(settings, progress), test_groups=held_patients(settings))
+
+
+def load_cohort(number: int, progress: Progress = silent) -> Dataset:
+    """HITS of 90 simulated patients that no other cohort has; 36 of them are the test part.
+
+    Parameters
+    ----------
+    number : int
+        Of the cohort, from 0; `hits` is none of them.
+    """
+    simulation = SimulationSettings(
+        n_patients=_COHORT_PATIENTS, minutes=20, rate_factor=60, seed=number + 1
+    )
+    settings = HitsSettings(simulation=simulation)
+    held = held_patients(settings, _COHORT_TEST_SHARE)
+    return dataset_of(simulated_hits(settings, progress), test_groups=held)
 
 
 def load_hits224(progress: Progress = silent) -> Dataset:

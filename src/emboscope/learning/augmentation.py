@@ -9,6 +9,7 @@ from torch import Tensor
 from emboscope.registry import Registry
 
 _LOG_SCALE_SD = 0.2
+_JITTER = 1 / 56  # of the length: 25 of the 1400 samples of HITS, within the 6 ms of their peak
 
 AUGMENTATIONS: Registry[Callable[[Tensor], Tensor]] = Registry("augmentation")
 
@@ -30,8 +31,17 @@ def reverse_time(waveform: Tensor) -> Tensor:
 
 def shift(waveform: Tensor) -> Tensor:
     """Each row rolled by up to a tenth of its length, either way."""
+    return _rolled(waveform, waveform.shape[-1] // 10)
+
+
+def jitter(waveform: Tensor) -> Tensor:
+    """Each row rolled by up to a 56th of its length, so that a peak stays about where it was."""
+    return _rolled(waveform, int(_JITTER * waveform.shape[-1]))
+
+
+def _rolled(waveform: Tensor, most: int) -> Tensor:
+    """Each row rolled by a number of samples of its own, at most `most` either way."""
     n_times = waveform.shape[-1]
-    most = n_times // 10
     by = torch.randint(-most, most + 1, (len(waveform), 1), device=waveform.device)
     index = (torch.arange(n_times, device=waveform.device) - by) % n_times  # (batch, time)
     return waveform.gather(2, index[:, None].expand_as(waveform))
@@ -67,6 +77,7 @@ def reverse_flow(waveform: Tensor) -> Tensor:
 AUGMENTATIONS["flip_sign"] = flip_sign
 AUGMENTATIONS["reverse_time"] = reverse_time
 AUGMENTATIONS["shift"] = shift
+AUGMENTATIONS["jitter"] = jitter
 AUGMENTATIONS["scale"] = scale
 AUGMENTATIONS["turn_phase"] = turn_phase
 AUGMENTATIONS["reverse_flow"] = reverse_flow

@@ -12,9 +12,10 @@ from emboscope.annotation.soft_labels import brier, expected_calibration_error, 
 from emboscope.compression.cost import count_macs
 from emboscope.datasets import load_dataset
 from emboscope.datasets.dataset import Dataset
+from emboscope.datasets.hits import load_cohort
 from emboscope.errors import DataError, SettingsError
 from emboscope.evaluation.metrics import mcc, scores
-from emboscope.evaluation.protocol import Fold, folds
+from emboscope.evaluation.protocol import Fold, folds, hold_out
 from emboscope.learning.architecture import NetworkSettings, Profile
 from emboscope.learning.classical import CLASSICAL, FeatureClassifier
 from emboscope.learning.estimator import SignalClassifier
@@ -30,6 +31,7 @@ from emboscope.workflows.profiled_data import in_profile, with_views
 
 _BASELINE = "gradient_boosting"
 _MEMBERS_SHOWN = 4  # of a late fusion
+COHORT = "cohort"  # a split in which each repeat simulates patients of its own
 
 _DEFAULT = TrainSettings()
 
@@ -42,7 +44,7 @@ class ModelSettings(Settings):
     data: str = "esr"
     data_profile: Profile = "corrected"  # of the views
     views: dict[str, dict[str, object]] = Field(default_factory=dict)  # further ones, by name
-    split: str | None = None  # None: what the groups of the data are
+    split: str | None = None  # None: what the groups of the data are; cohort: patients anew
     folds: PositiveInt = 10
     model: str = "hybrid_late"
     network: NetworkSettings = NetworkSettings()
@@ -58,11 +60,13 @@ def trained_model(
 ) -> dict[str, float]:
     """Scores on the test part of one fold; repeat r is fold r, and after all folds a new split.
 
+    With the split `cohort`, of simulated patients alone, each repeat has patients of its own.
+
     Numbers are those of the model (`mcc`, `f1_macro`, …), of each member of a late fusion
     (`mcc_member_0`, …), `gain`: MCC less that of the member that was better on the validation part,
     `over_features`: MCC less that of gradient boosting on the same fold.
     """
-    data = loaded(settings)
+    data = loaded(settings, seed)
     fold = fold_of(data, settings, seed)
     classifier = fitted(data, fold, settings, seed, progress)
     numbers = judged(probabilities(classifier, data, fold.test), data, fold.test)
@@ -74,14 +78,24 @@ def trained_model(
     return {**numbers, "over_features": numbers["mcc"] - baseline}
 
 
-def loaded(settings: ModelSettings) -> Dataset:
+def loaded(settings: ModelSettings, seed: int = 0) -> Dataset:
     """The data of a cell; the last ones are kept, because cells of a study ask again and again."""
-    return _loaded(settings.data, settings.data_profile, json.dumps(settings.views))
+    cohort = seed if settings.split == COHORT else None
+    return _loaded(settings.data, settings.data_profile, json.dumps(settings.views), cohort)
 
 
 @functools.lru_cache(maxsize=2)
-def _loaded(name: str, profile: Profile, views: str) -> Dataset:
-    return with_views(in_profile(source(name), profile), json.loads(views))
+def _loaded(name: str, profile: Profile, views: str, cohort: int | None) -> Dataset:
+    if cohort is None:
+        data = source(name)
+    elif name == "hits":
+        data = load_cohort(cohort)
+    else:
+        raise SettingsError(
+            f"split 'cohort': data '{name}' cannot be simulated anew; expected hits. "
+            "Leave split out."
+        )
+    return with_views(in_profile(data, profile), json.loads(views))
 
 
 def source(name: str) -> Dataset:
@@ -90,7 +104,11 @@ def source(name: str) -> Dataset:
 
 
 def fold_of(data: Dataset, settings: ModelSettings, seed: int) -> Fold:
-    """The fold of a repeat."""
+    """The fold of a repeat; of a cohort its fixed test part."""
+    if settings.split == COHORT:
+        rest = np.flatnonzero(~data.is_test)
+        train, validation = hold_out(data.y[rest], data.groups[rest], seed)
+        return Fold(rest[train], rest[validation], np.flatnonzero(data.is_test))
     split = settings.split or data.group_kind
     round_, index = divmod(seed, settings.folds)
     return folds(data.y, data.groups, split, settings.folds, seed=round_)[index]
@@ -185,7 +203,7 @@ def judged(full: np.ndarray, data: Dataset, rows: np.ndarray) -> dict[str, float
 def baseline_mcc(name: str, split: str, n_folds: int, seed: int) -> float:
     """MCC of gradient boosting, with true labels, on the fold of a repeat."""
     settings = ModelSettings(data=name, split=split, folds=n_folds, model=_BASELINE)
-    data = loaded(settings)
+    data = loaded(settings, seed)
     if "waveform" not in data.views:
         return float("nan")
     fold = fold_of(data, settings, seed)
