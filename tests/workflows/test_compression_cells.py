@@ -10,6 +10,7 @@ from emboscope.compression.finetune import CompressSettings
 from emboscope.compression.quantizers import QuantizerSettings
 from emboscope.errors import DataError
 from emboscope.learning.architecture import NetworkSettings
+from emboscope.learning.encoders import Cnn1dTransformer
 from emboscope.learning.estimator import SignalClassifier
 from emboscope.learning.settings import TrainSettings
 from emboscope.workflows import compression_cells
@@ -128,13 +129,19 @@ def test_a_model_without_weights_is_refused(npz):
         compressed_model(settings, 0)
 
 
-def test_a_network_without_a_form_in_c_has_no_packed_size():
+class _Own(Cnn1dTransformer):
+    """An encoder that only its owner knows."""
+
+
+def test_a_network_has_a_packed_size_unless_a_part_of_it_has_no_form_in_c():
     views = {"waveform": np.random.default_rng(0).standard_normal((20, 1, 178))}
     model = SignalClassifier("cnn1d_transformer", training=TrainSettings(epochs=1, batch=10))
     model.fit(views, np.arange(20) % 2, validation=np.arange(4))
     found = sizes(model, model, {"waveform": views["waveform"][:1]})
-    assert np.isnan(found["packed_kb"])
     assert found["parameters"] == 109_942
+    assert 440 < found["packed_kb"] < 480
+    model.network_.branch.encoder.__class__ = _Own
+    assert np.isnan(sizes(model, model, {"waveform": views["waveform"][:1]})["packed_kb"])
 
 
 @pytest.mark.parametrize("path", sorted(STUDIES.glob("compression_*.toml")), ids=lambda p: p.stem)
