@@ -20,3 +20,12 @@ def bursts(y, rng):
         phase = 2 * np.pi * (300 + 250 * each) * times + rng.uniform(0, 6)
         segments[index] += 0.1 * each * envelope * np.stack([np.cos(phase), np.sin(phase)])
     return segments
+
+
+def waves_file(folder):
+    """An NPZ of two classes of different frequency, 30 patients; its path as text."""
+    rng = np.random.default_rng(5)
+    y = np.arange(240) % 2
+    signal = waves(y, 178, 173.61, 18, 0.5, rng)
+    np.savez(folder / "waves.npz", X=signal, y=y, groups=np.arange(240) // 8, sfreq=173.61)
+    return str(folder / "waves.npz")

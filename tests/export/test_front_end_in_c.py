@@ -19,10 +19,19 @@ from emboscope.export.interpreter import run_packed
 from emboscope.export.manifest import SIGNAL
 from emboscope.export.packed import packed_bytes, read_packed
 from emboscope.export.program import Program
-from emboscope.export.runtime import STRICT, Runtime, compiler
+from emboscope.export.runtime import (
+    SHARED,
+    STRICT,
+    Runtime,
+    compiled,
+    compiler,
+    runtime_source,
+)
+from emboscope.export.translation import program_of
 from emboscope.export.views import add_view, signal_shape
 from emboscope.learning.architecture import NetworkSettings
 from emboscope.learning.estimator import SignalClassifier
+from emboscope.learning.models import build_network
 from emboscope.learning.settings import TrainSettings
 from emboscope.representations.front_end import FrontEnd
 from emboscope.representations.hits_features import FEATURES, hits_features
@@ -30,6 +39,7 @@ from emboscope.representations.measures import MeasuresSettings
 from emboscope.representations.mel import MelSettings
 from emboscope.representations.views import SpectrogramSettings, WaveformSettings
 from emboscope.signal.spectrum import HighPass
+from packed_networks import packed_with_front_end
 
 pytestmark = pytest.mark.skipif(compiler() is None, reason="no C compiler")
 
@@ -207,3 +217,38 @@ def test_a_cortex_m4_answers_as_pytorch_does(classifier, front_end, tmp_path):
     assert arena < figures.ram_bytes < arena + 4000
     assert (tmp_path / "model.emb").stat().st_size < figures.flash_bytes
     assert 1e5 < figures.instructions < 1e8
+
+
+def test_a_view_that_two_members_read_is_made_once():
+    chain = hits_front_end()
+    settings = NetworkSettings(
+        compact_width=4, resnet_width=4, members=("cnn2d_compact", "resnet2d")
+    )
+    network = build_network("hybrid_late", chain.shapes, 3, settings).eval()
+    shapes = {"spectrogram": chain.shapes["spectrogram"]}
+    kinds = [step.kind for step in program_of(network, shapes, chain).operations]
+    assert kinds.count("spectrum") == 1
+
+
+def test_on_a_device_scratch_is_left_to_the_step_that_asked_for_it(rng):
+    """The features by hand ask for more than a fast convolution would take beside live buffers."""
+    content = packed_with_front_end()
+    model = read_packed(content)
+    code = ctypes.CDLL(str(compiled(runtime_source() + SHARED)))
+    signal = rng.standard_normal((3, 2, 400)).astype(np.float32)
+    expected = Runtime(content).predict_proba({SIGNAL: signal})
+    arena, found = np.zeros(model.n_arena, np.float32), np.zeros(3, np.float32)
+    for row, wanted in zip(signal, expected, strict=True):
+        inputs = (ctypes.c_void_p * 1)(row.ctypes.data)
+        code.emboscope_run(content, ctypes.c_void_p(arena.ctypes.data), inputs,
+                           ctypes.c_void_p(found.ctypes.data))  # fmt: skip
+        assert_allclose(found, wanted, atol=1e-5)
+
+
+def test_scratch_beyond_the_arena_is_refused():
+    content = bytearray(packed_with_front_end())
+    n_arena, n_scratch = struct.unpack_from("<2I", content, 32)
+    for place in (n_arena - n_scratch + 1, n_arena, 2**31, 2**32 - 1):
+        struct.pack_into("<I", content, 56, place)
+        with pytest.raises(DataError, match="malformed"):
+            Runtime(bytes(content))

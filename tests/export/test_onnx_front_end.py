@@ -12,9 +12,10 @@ from emboscope.errors import DataError, SettingsError
 from emboscope.export.manifest import read_manifest
 from emboscope.export.onnx import export_onnx
 from emboscope.export.onnx_forms import OnnxForm
-from emboscope.export.onnx_front_end import FromSignal, front_end_for, signals, with_formulas
+from emboscope.export.onnx_front_end import FromSignal, front_end_for, with_formulas
 from emboscope.export.onnx_graph import converted
 from emboscope.export.onnx_runtime import OnnxRuntime
+from emboscope.export.views import signals
 from emboscope.learning.architecture import LinearHead, NetworkSettings
 from emboscope.learning.estimator import SignalClassifier
 from emboscope.learning.models import build_network

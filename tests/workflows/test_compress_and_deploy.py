@@ -73,7 +73,7 @@ def test_both_targets_take_the_signal_and_c_whole_numbers(run, tmp_path):
     views, y = run[1:]
     chain = FrontEnd(sfreq=100.0, n_times=64, views={"waveform": WaveformSettings()})
     small = NetworkSettings(compact_width=4)
-    training = TrainSettings(epochs=3, batch=20)
+    training = TrainSettings(epochs=12, batch=20)
     model = SignalClassifier("cnn1d_compact", chain, small, training, 0, "cpu").fit(views, y)
     model.save(tmp_path / "saved")
     form = Form(front_end=True, integer=True)
@@ -85,6 +85,9 @@ def test_both_targets_take_the_signal_and_c_whole_numbers(run, tmp_path):
     assert (manifest.front_end_inside, manifest.integer) == (True, True)
     check = json.loads((out / "check.json").read_text())
     assert check["c"]["mcc"] == pytest.approx(check["onnx"]["mcc"], abs=0.1)
+    expected = mcc(y, model.predict(views))
+    assert expected > 0.2
+    assert check["onnx"]["mcc"] == pytest.approx(expected)
     exported = load_exported(out)
     assert exported.runtime == "c"
     found = exported.judge(views["waveform"])

@@ -22,7 +22,7 @@ from emboscope.workflows.compression_cells import (
 )
 from emboscope.workflows.model_cells import fold_of, loaded
 from emboscope.workflows.tables import read_study
-from waves import waves
+from waves import waves_file
 
 STUDIES = Path(__file__).parents[2] / "studies"
 SHORT = {"epochs": 2, "batch": 32}
@@ -30,14 +30,7 @@ SHORT = {"epochs": 2, "batch": 32}
 
 @pytest.fixture(scope="module")
 def npz(tmp_path_factory):
-    """Two classes of different frequency, 30 patients."""
-    rng = np.random.default_rng(5)
-    y = np.arange(240) % 2
-    path = tmp_path_factory.mktemp("data") / "waves.npz"
-    np.savez(
-        path, X=waves(y, 178, 173.61, 18, 0.5, rng), y=y, groups=np.arange(240) // 8, sfreq=173.61
-    )
-    return str(path)
+    return waves_file(tmp_path_factory.mktemp("data"))
 
 
 @pytest.fixture(autouse=True)

@@ -23,7 +23,7 @@ from emboscope.workflows.model_cells import (
 )
 from emboscope.workflows.profiled_data import in_profile
 from emboscope.workflows.table_runs import RunOptions, run_study
-from waves import bursts, waves
+from waves import bursts, waves_file
 
 QUICK = {
     "folds": 3,
@@ -34,14 +34,7 @@ QUICK = {
 
 @pytest.fixture(scope="module")
 def npz(tmp_path_factory):
-    """Two classes of different frequency, 30 patients."""
-    rng = np.random.default_rng(5)
-    y = np.arange(240) % 2
-    path = tmp_path_factory.mktemp("data") / "waves.npz"
-    np.savez(
-        path, X=waves(y, 178, 173.61, 18, 0.5, rng), y=y, groups=np.arange(240) // 8, sfreq=173.61
-    )
-    return str(path)
+    return waves_file(tmp_path_factory.mktemp("data"))
 
 
 def test_a_model_is_scored_beside_its_members_and_the_features(npz):

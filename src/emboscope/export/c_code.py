@@ -154,7 +154,7 @@ def _calibration(form: CodeForm, chain: FrontEnd | None) -> dict[str, np.ndarray
             "calibration, or name the data by --on."
         )
     few = {name: view[:_N_CALIBRATED] for name, view in form.calibration.items()}
-    return few if chain is None else {SIGNAL: signals_of(chain, few, len(few["waveform"]))}
+    return few if chain is None else {SIGNAL: signals_of(chain, few, _N_CALIBRATED)}
 
 
 def _front_end_of(classifier: SignalClassifier) -> FrontEnd:

@@ -18,10 +18,10 @@ from emboscope.export.onnx_forms import WEIGHTS, OnnxForm, check_calibration
 from emboscope.export.onnx_front_end import (
     FromSignal,
     front_end_for,
-    signals,
     with_formulas,
 )
 from emboscope.export.onnx_graph import Probabilities, converted, serialized
+from emboscope.export.views import signals
 from emboscope.learning.estimator import SignalClassifier
 from emboscope.representations.front_end import FrontEnd
 

@@ -1,7 +1,7 @@
 """The front end inside an ONNX graph: from the segment of signal to the probabilities."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import onnx
@@ -57,34 +57,6 @@ def front_end_for(front_end: FrontEnd | None, views: Sequence[str]) -> FrontEnd:
                 "spectrogram alone. Export without it."
             )
     return front_end.model_copy(update={"views": chosen})
-
-
-def signals(
-    front_end: FrontEnd, views: Mapping[str, np.ndarray] | None, n_rows: int
-) -> tuple[np.ndarray, bool]:
-    """Segments for a check: those of the waveforms, repeated where there are fewer, or noise.
-
-    Parameters
-    ----------
-    front_end : FrontEnd
-        Of the classifier, with all of its views.
-    views : mapping of ndarray, optional
-    n_rows : int
-
-    Returns
-    -------
-    segments : ndarray of float32, shape (n_rows, n_channels, n_times)
-    real : bool
-        Whether they are those of the waveforms, which tell the signal unless they are scaled.
-    """
-    shape = (n_rows, front_end.n_channels, front_end.n_times)
-    if views is not None and front_end.waveform_is_signal and len(views.get("waveform", ())):
-        given = front_end.signal_of(views["waveform"][:n_rows])
-        return np.resize(given, shape).astype(np.float32), True
-    settings = front_end.views.get("waveform")
-    unit = settings.unit_divisor if isinstance(settings, WaveformSettings) else 1.0
-    noise = np.random.default_rng(0).standard_normal(shape)
-    return (unit * noise).astype(np.float32), False
 
 
 def with_formulas(model: onnx.ModelProto, front_end: FrontEnd) -> onnx.ModelProto:

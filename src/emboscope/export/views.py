@@ -30,27 +30,51 @@ def signal_shape(front_end: FrontEnd) -> tuple[int, int]:
     return front_end.n_channels, front_end.n_times
 
 
+def signals(
+    front_end: FrontEnd, views: Mapping[str, np.ndarray] | None, n_rows: int
+) -> tuple[np.ndarray, bool]:
+    """Segments for a check: those of the waveforms, repeated where there are fewer, or noise.
+
+    Parameters
+    ----------
+    front_end : FrontEnd
+        Of the classifier, with all of its views.
+    views : mapping of ndarray, optional
+    n_rows : int
+
+    Returns
+    -------
+    segments : ndarray of float32, shape (n_rows, n_channels, n_times)
+    real : bool
+        Whether they are those of the waveforms, which tell the signal unless they are scaled.
+    """
+    shape = (n_rows, front_end.n_channels, front_end.n_times)
+    if views is not None and front_end.waveform_is_signal and len(views.get("waveform", ())):
+        given = front_end.signal_of(views["waveform"][:n_rows])
+        return np.resize(given, shape).astype(np.float32), True
+    settings = front_end.views.get("waveform")
+    unit = settings.unit_divisor if isinstance(settings, WaveformSettings) else 1.0
+    noise = np.random.default_rng(0).standard_normal(shape)
+    return (unit * noise).astype(np.float32), False
+
+
 def signals_of(
-    front_end: FrontEnd, views: Mapping[str, np.ndarray] | None, n_signals: int
+    front_end: FrontEnd, views: Mapping[str, np.ndarray] | None, n_rows: int
 ) -> np.ndarray:
-    """Segments for a check, float32 (n_signals, channels, samples): those of real views, or noise.
+    """The same, where views that are given have to tell the signal.
 
     Raises
     ------
     DataError
-        If the waveform is missing.
-    SettingsError
-        If it does not tell the signal.
+        If they do not.
     """
-    if views is None:
-        noise = np.random.default_rng(0).standard_normal((n_signals, *signal_shape(front_end)))
-        return noise.astype(np.float32)
-    if "waveform" not in views or len(views["waveform"]) == 0:
+    segments, real = signals(front_end, views, n_rows)
+    if views is not None and not real:
         raise DataError(
-            "views: waveform missing; expected it, to make the signal of it. Give it, or none."
+            "views: waveform missing, or scaled; expected it as it is, to make the signal of it. "
+            "Give it, or none."
         )
-    signal = front_end.signal_of(views["waveform"]).astype(np.float32)
-    return np.resize(signal, (n_signals, *signal.shape[1:]))
+    return segments
 
 
 def add_view(builder: Builder, front_end: FrontEnd, name: str, signal: Buffer) -> Buffer:

@@ -17,10 +17,10 @@ from emboscope.export.onnx_runtime import OnnxRuntime
 from emboscope.export.runtime import Runtime, compiler
 from emboscope.learning.estimator import SignalClassifier
 from emboscope.registry import Registry
-from emboscope.workflows.classes import SIMULATED
+from emboscope.workflows.cells import SIMULATED
+from emboscope.workflows.classes import SIMULATED as FROM_SIMULATED
 from emboscope.workflows.files import prepare_folder, read_json, write_json
 
-SIMULATED_DATA = ("hits", "hits224", "hits_sada")
 CARRIERS_HZ = (1.5e6, 2e6)  # of the simulated centers
 TARGETS: Registry[Callable[..., Manifest]] = Registry("target")
 TARGETS["onnx"] = export_onnx
@@ -143,8 +143,8 @@ def check_targets(targets: str | Sequence[str], form: Form) -> tuple[str, ...]:
 
 def origin_of(data: str) -> dict[str, object]:
     """What a manifest tells of the data that a model learned from."""
-    if data in SIMULATED_DATA:
-        return {"trained_on": SIMULATED, "carriers_hz": CARRIERS_HZ}
+    if data in SIMULATED:
+        return {"trained_on": FROM_SIMULATED, "carriers_hz": CARRIERS_HZ}
     return {"trained_on": f"the data set '{data}'"} if data else {}
 
 
