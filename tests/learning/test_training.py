@@ -186,6 +186,13 @@ def test_bfloat16_learns_too(rng):
     assert np.mean(classifier.fit(views, y).predict(views) == y) > 0.9
 
 
+def test_a_trained_network_lies_in_memory_as_it_was_built(rng):
+    views, y = data(rng, 20)
+    trained = SignalClassifier("cnn2d_compact", training=TrainSettings(epochs=1, batch=8))
+    weights = trained.fit(views, y).network_.state_dict()
+    assert all(weight.is_contiguous() for weight in weights.values())
+
+
 def test_a_broken_epoch_is_never_the_best():
     losses = [0.9, float("nan"), 0.5, 0.7]
     assert best_epoch([{"validation_loss": loss} for loss in losses]) == 2

@@ -51,7 +51,9 @@ class Magnitude(Quantizer, Scheduled):
         n_zeros = int(self.share * weight.numel())
         if n_zeros > weight.numel() - int(self.mask.sum()):
             size = (weight.abs() * self.mask).flatten()
-            self.mask.view(-1)[size.argsort(stable=True)[:n_zeros]] = False
+            mask = torch.ones_like(size, dtype=torch.bool)
+            mask[size.argsort(stable=True)[:n_zeros]] = False
+            self.mask.copy_(mask.view_as(self.mask))
 
 
 def pruning_function(weight: Tensor, lower: Tensor, upper: Tensor, alpha: float) -> Tensor:
