@@ -14,9 +14,10 @@ from typer.testing import CliRunner
 from emboscope.cli.app import app
 from emboscope.errors import DataError, EmboscopeError, SettingsError
 from emboscope.settings import Settings
+from emboscope.workflows import table_files
 from emboscope.workflows.cells import CELLS, Cell
 from emboscope.workflows.table_figures import collect
-from emboscope.workflows.table_files import as_csv, as_tex, cells_of, markdown
+from emboscope.workflows.table_files import as_csv, as_tex, cells_of, markdown, picture
 from emboscope.workflows.table_runs import RunOptions, Workers, check_failures, run_study
 from emboscope.workflows.tables import read_study
 
@@ -286,6 +287,61 @@ def test_mistakes_in_the_file_are_refused_before_anything_runs(toy, study, old, 
     with pytest.raises(SettingsError, match=text):
         run_study(study)
     assert toy.calls == []
+
+
+FIGURE = """
+[[figures]]
+name = "plane"
+tables = ["first"]
+x = "spread_ms"
+y = "accuracy"
+area = "spread_ms"
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "text"),
+    [
+        ('["first"]', '["second"]', "figure 'plane': no table 'second'; expected first"),
+        ('x = "spread_ms"', 'x = "ms"', "table 'first' has no column 'ms'; expected accuracy"),
+        ('area = "spread_ms"', 'area = "kb"', "table 'first' has no column 'kb'"),
+        ('y = "accuracy"', "", "has no column 'mcc'"),
+        ('"plane"', '"plane"\ntables = ["first"]\nx = "empty"\n[[figures]]\nname = "plane"',
+         "two figures 'plane'; expected one"),
+    ],
+)  # fmt: skip
+def test_figures_of_what_is_not_there_are_refused(toy, study, old, new, text):
+    study.write_text(STUDY + FIGURE.replace(old, new))
+    with pytest.raises(SettingsError, match=text):
+        run_study(study)
+    assert toy.calls == []
+
+
+def test_a_figure_has_a_mark_for_each_measured_row(toy, study, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(
+        table_files, "spots_figure", lambda spots, frame: drawn.append((spots, frame)) or b"PNG"
+    )
+    study.write_text(STUDY + FIGURE)
+    toy.error = ((0.9, 0), DataError("no."))
+    made = run_study(study)
+    assert (Path(made.folder) / "plane.png").read_bytes() == b"PNG"
+    spots, frame = drawn[0]
+    half, more = spots
+    assert (half.label, half.group, half.x, half.area) == ("half", "First", 7.0, 7.0)
+    assert half.y == pytest.approx(51.0)
+    assert half.interval == made.tables[0].rows[0].figures["accuracy"].interval
+    assert more.group == "First (simulated)"
+    assert math.isnan(more.interval[0])
+    assert (frame.title, frame.x_label, frame.y_label) == ("plane", "spread ms, ms", "accuracy, %")
+    assert frame.area_label == "spread ms, ms"
+
+
+def test_a_figure_of_nothing_measured_is_not_written(toy, study):
+    study.write_text(STUDY + FIGURE)
+    toy.error = ((0.5, 0), DataError("no."))
+    (table,) = collect(read_study(study))
+    assert picture(read_study(study).settings.figures[0], [table]) == b""
 
 
 def test_a_file_without_tables_is_refused(toy, study):

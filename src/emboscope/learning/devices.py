@@ -1,9 +1,11 @@
 """Which devices a training runs on, and which rows each of them takes."""
 
+import itertools
+
 import torch
 from lightning_fabric import Fabric
 from lightning_fabric.strategies import DDPStrategy
-from torch import Tensor
+from torch import Tensor, nn
 
 from emboscope.errors import SettingsError
 from emboscope.learning.settings import TrainSettings
@@ -59,3 +61,10 @@ def check_device(device: str, settings: TrainSettings) -> None:
 def share_of(rows: Tensor, fabric: Fabric) -> Tensor:
     """The rows of a batch that this process takes; of one device all of them."""
     return rows[fabric.global_rank :: fabric.world_size]
+
+
+def lay_out(network: nn.Module, order: torch.memory_format) -> None:
+    """Order in memory the weights of images; no value changes."""
+    for tensor in itertools.chain(network.parameters(), network.buffers()):
+        if tensor.ndim == 4:
+            tensor.data = tensor.data.contiguous(memory_format=order)

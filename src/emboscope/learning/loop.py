@@ -17,7 +17,7 @@ from emboscope.evaluation.metrics import mcc
 from emboscope.learning.architecture import Network
 from emboscope.learning.augmentation import AUGMENTATIONS
 from emboscope.learning.checkpoint import Progressed, load_checkpoint, save_checkpoint
-from emboscope.learning.devices import fabric_of, share_of
+from emboscope.learning.devices import fabric_of, lay_out, share_of
 from emboscope.learning.front_end import TorchFrontEnd
 from emboscope.learning.fusion import LateFusion
 from emboscope.learning.losses import balanced_weights
@@ -133,8 +133,8 @@ def fit_network(
             "validate. Hold some out, or keep the last epoch."
         )
     fabric = fabric_of(device, settings)
-    if fabric.device.type == "cpu":  # 1.4 times faster there; the values are the same but rounding
-        task.network.to(memory_format=torch.channels_last)
+    if fabric.device.type == "cpu":
+        lay_out(task.network, torch.channels_last)  # 1.4 times faster there
     if settings.devices == 1:
         history = _fit(fabric, task, settings, checkpoint, progress)
     else:
@@ -142,7 +142,7 @@ def fit_network(
         history, weights = fabric.launch(share)
         state = {name: torch.from_numpy(value) for name, value in weights.items()}
         task.network.load_state_dict(state)
-    task.network.cpu().to(memory_format=torch.contiguous_format).eval()
+    lay_out(task.network.cpu().eval(), torch.contiguous_format)
     return history
 
 

@@ -1,4 +1,4 @@
-"""Tables of a study as Markdown, CSV and LaTeX."""
+"""Tables of a study as Markdown, CSV and LaTeX, and its pictures."""
 
 import csv
 import io
@@ -6,9 +6,10 @@ import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from emboscope.workflows.files import write_text
+from emboscope.report.study_figures import Frame, Spot, spots_figure
+from emboscope.workflows.files import write_bytes, write_text
 from emboscope.workflows.table_figures import Figure, Table, TableRow
-from emboscope.workflows.tables import Column, Study
+from emboscope.workflows.tables import Column, FigureSettings, Study
 
 SIMULATED = "simulated"
 _TEX = {"&": r"\&", "%": r"\%", "_": r"\_", "#": r"\#", "$": r"\$", "τ": r"$\tau$", "±": r"$\pm$",
@@ -16,14 +17,46 @@ _TEX = {"&": r"\&", "%": r"\%", "_": r"\_", "#": r"\#", "$": r"\$", "τ": r"$\ta
 
 
 def write_tables(folder: Path, study: Study, tables: Sequence[Table], command: str) -> list[Path]:
-    """Write `tables.md`, and a CSV and a LaTeX file for each table; their paths."""
+    """Write `tables.md`, a CSV and a LaTeX file for each table, a PNG for each figure; their paths.
+
+    Of a figure that nothing is measured for there is no file.
+    """
     pages = {"tables.md": markdown(study, tables, command)}
     for table in tables:
         pages[f"{table.name}.csv"] = as_csv(table)
         pages[f"{table.name}.tex"] = as_tex(table)
     for name, text in pages.items():
         write_text(folder / name, text)
-    return [folder / name for name in pages]
+    drawn = {f"{figure.name}.png": picture(figure, tables) for figure in study.settings.figures}
+    drawn = {name: content for name, content in drawn.items() if content}
+    for name, content in drawn.items():
+        write_bytes(folder / name, content)
+    return [folder / name for name in (*pages, *drawn)]
+
+
+def picture(figure: FigureSettings, tables: Sequence[Table]) -> bytes:
+    """A figure of a study as a PNG; empty where none of its rows is measured."""
+    chosen = [table for table in tables if table.name in figure.tables]
+    spots = [spot for table in chosen for row in table.rows for spot in _spots(figure, table, row)]
+    if not spots:
+        return b""
+    heads = {column.name: column.head for table in chosen for column in table.columns}
+    area = heads[figure.area] if figure.area else ""
+    title = figure.title or figure.name
+    return spots_figure(spots, Frame(title, heads[figure.x], heads[figure.y], area, figure.log_x))
+
+
+def _spots(figure: FigureSettings, table: Table, row: TableRow) -> Iterator[Spot]:
+    """The mark of a row, where all that it needs is measured."""
+    if not row.figures:
+        return
+    means = [row.figures[name].mean for name in figure.columns]
+    if any(math.isnan(mean) for mean in means):
+        return
+    x, y, *rest = means
+    area = rest[0] if rest else None
+    group = f"{table.title} ({SIMULATED})" if row.simulated else table.title
+    yield Spot(row.label, group, x, y, row.figures[figure.y].interval, area)
 
 
 def cells_of(table: Table) -> list[list[str]]:

@@ -102,12 +102,30 @@ class TableSettings(Settings):
         return min(few, row.repeats or self.repeats)
 
 
+class FigureSettings(Settings):
+    """A picture of rows: one column against another."""
+
+    name: str = Field(pattern=_NAME)
+    title: str = ""  # the name, without
+    tables: tuple[str, ...] = Field(min_length=1)
+    x: str  # a column that each of the tables has
+    y: str = "mcc"
+    area: str | None = None  # a column of numbers above 0; None: marks are alike
+    log_x: bool = False
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that are drawn."""
+        return (self.x, self.y, *((self.area,) if self.area else ()))
+
+
 class StudySettings(Settings):
     """What a study file holds."""
 
     title: str
     description: str = ""
     tables: tuple[TableSettings, ...] = Field(min_length=1)
+    figures: tuple[FigureSettings, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -189,13 +207,15 @@ def read_study(path: Path, data: Path | None = None) -> Study:
     ------
     SettingsError
         For an unknown cell or parameter, with the nearest known one; for a name that stands twice;
-        for a published figure of a column that the table lacks.
+        for a published figure of a column that the table lacks; for a picture of a table or a
+        column that is not there.
     """
     content = read_toml(path)
     if "tables" in content:
         content["tables"] = _parsed_tables(content["tables"], path.name)
     settings = StudySettings.parse(content, f"study '{path.name}'")
     _check_once([table.name for table in settings.tables], f"study '{path.name}'", "table")
+    _check_figures(settings, path.name)
     parameters = {}
     for table in settings.tables:
         where = f"study '{path.name}': {table.name}"
@@ -238,6 +258,26 @@ def _check_once(names: list[str], where: str, what: str) -> None:
     twice = [name for name in names if names.count(name) > 1]
     if twice:
         raise SettingsError(f"{where}: two {what}s '{twice[0]}'; expected one. Rename one.")
+
+
+def _check_figures(settings: StudySettings, study: str) -> None:
+    """Refuse a figure that stands twice, or of a table or a column that is not there."""
+    where = f"study '{study}'"
+    _check_once([figure.name for figure in settings.figures], where, "figure")
+    columns = {table.name: [each.name for each in table.columns] for table in settings.tables}
+    for figure in settings.figures:
+        for table in figure.tables:
+            if table not in columns:
+                raise SettingsError(
+                    f"{where}: figure '{figure.name}': no table '{table}'; expected "
+                    f"{', '.join(columns)}. Mend tables of the figure."
+                )
+            lost = [name for name in figure.columns if name not in columns[table]]
+            if lost:
+                raise SettingsError(
+                    f"{where}: figure '{figure.name}': table '{table}' has no column '{lost[0]}'; "
+                    f"expected {', '.join(columns[table])}. Add it to columns."
+                )
 
 
 def _check_published(table: TableSettings, row: RowSettings, where: str) -> None:
