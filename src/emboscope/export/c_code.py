@@ -13,6 +13,7 @@ import torch
 from emboscope.compression.cost import count_macs
 from emboscope.compression.quantizers import settle
 from emboscope.errors import SettingsError
+from emboscope.export.energy_meter import EnergyMeter
 from emboscope.export.high_pass import high_pass_code
 from emboscope.export.integer import integer_program, observed_ranges
 from emboscope.export.interpreter import run_packed
@@ -204,7 +205,7 @@ def _checked(
     given: Mapping[str, np.ndarray],
     tolerance: float,
 ) -> dict[str, object]:
-    """Largest differences from PyTorch, and the time of one decision in C."""
+    """Largest differences from PyTorch; time of one decision in C, and energy where it is told."""
     few = {name: view[:_N_INTERPRETED] for name, view in given.items()}
     interpreted = run_packed(model, few)
     differences = [float(np.abs(interpreted - expected[:_N_INTERPRETED]).max())]
@@ -214,9 +215,11 @@ def _checked(
     }
     if found["compiled"]:
         runtime = Runtime(content)
-        begin = time.perf_counter()
+        meter, begin = EnergyMeter(), time.perf_counter()
         in_c = runtime.predict_proba(given)
         found["milliseconds"] = 1e3 * (time.perf_counter() - begin) / len(in_c)
+        joules = meter.joules()
+        found["millijoules"] = None if joules is None else 1e3 * joules / len(in_c)
         differences.append(float(np.abs(in_c - expected).max()))
         found["largest_difference"] = differences[1]
     check_difference("model.c", float(np.max(differences)), tolerance)  # NaN stays NaN
