@@ -14,6 +14,7 @@ from damaged_models import FUZZ, with_crc
 from emboscope.errors import DataError, EmboscopeError, SettingsError
 from emboscope.export.c_code import CodeForm, export_c
 from emboscope.export.manifest import read_manifest
+from emboscope.export.names import identifiers
 from emboscope.export.packed import read_packed
 from emboscope.export.runtime import SHARED, STRICT, Runtime, compiled, compiler, runtime_source
 from emboscope.learning.architecture import HITS, NetworkSettings
@@ -31,7 +32,7 @@ from packed_networks import (
     used,
     views,
 )
-from packed_steps import computed, random
+from packed_steps import computed, content_of, random
 
 pytestmark = pytest.mark.skipif(compiler() is None, reason="no C compiler")
 
@@ -114,6 +115,10 @@ def test_nothing_is_written_when_the_numbers_differ(tmp_path):
     assert not (tmp_path / "out").exists()
     with pytest.raises(SettingsError, match="prefix '2d': no name in C"):
         export_c(classifier, tmp_path, form=CodeForm(prefix="2d"))
+    with pytest.raises(SettingsError, match="prefix 'emb': taken by the runtime"):
+        export_c(classifier, tmp_path, form=CodeForm(prefix="emb"))
+    with pytest.raises(SettingsError, match="classes: 2 names; expected 3"):
+        export_c(classifier, tmp_path, classes=("a", "b"))
 
 
 @pytest.mark.parametrize(
@@ -277,3 +282,42 @@ def test_mutated_models_are_refused_or_run_without_a_finding(n, rng, tmp_path):
     assert sum(counts) == n
     assert counts[5] > 0.2 * n  # the rest has changes of weights alone
     assert counts[0] > 0
+
+
+def test_names_of_classes_and_views_are_no_code(tmp_path):
+    classifier = classifier_of(trained("mlp"), "mlp")
+    export_c(classifier, tmp_path, classes=("a??/", "**//", 'b"\\\n'))
+    command = [
+        compiler(),
+        *STRICT,
+        "-c",
+        str(tmp_path / "model.c"),
+        "-o",
+        str(tmp_path / "model.o"),
+    ]
+    subprocess.run(command, check=True)
+    assert identifiers(["2d", "inputs", "mel-2", "mel_2", "waveform"]) == {
+        "2d": "view_2d", "inputs": "view_inputs", "mel-2": "mel_2", "mel_2": "mel_2_",
+        "waveform": "waveform",
+    }  # fmt: skip
+
+
+def test_views_of_unequal_numbers_of_rows_are_refused():
+    given = arrays(4) | {"measures": arrays(3)["measures"]}
+    with pytest.raises(DataError, match="views: 4, 4, 3 rows; expected as many of each"):
+        Runtime(packed(trained("hybrid_late"))).predict_proba(given)
+
+
+def test_a_convolution_of_one_padded_number_reads_zeros():
+    ones = {"weight": np.ones((1, 1, 1, 1), np.float32), "scale": np.ones(1, np.float32),
+            "shift": np.zeros(1, np.float32)}  # fmt: skip
+    content = content_of("convolution", [(1, 1, 1)], (1, 1, 1), tensors=ones, stride=(5, 7),
+                         padding=(1, 2))  # fmt: skip
+    assert Runtime(content).predict_proba({"x": np.array([[9.0]], np.float32)}) == 0
+
+
+def test_a_cache_folder_that_cannot_be_made_is_told(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("EMBOSCOPE_CACHE", str(tmp_path / "file"))
+    with pytest.raises(EmboscopeError, match="cannot be made .*EMBOSCOPE_CACHE"):
+        compiled("int one(void) { return 1; }")

@@ -37,6 +37,9 @@ def test_without_a_compiler_it_runs_in_numpy(tmp_path, expected, no_compiler):
 def test_without_a_compiler_onnx_beside_it_is_preferred(tmp_path, expected, no_compiler):
     tiny_export(tmp_path / "both", "onnx")
     tiny_export(tmp_path / "both", "c")
+    assert load_exported(tmp_path / "both").runtime == "numpy"  # the graph is not of this export
+    manifest = read_manifest(tmp_path / "both")
+    write_manifest(tmp_path / "both", manifest, (*manifest.files, "model.onnx"))
     model = load_exported(tmp_path / "both")
     assert model.runtime == "onnx"
     assert_allclose(model.judge(segments(3)), expected, atol=1e-5)

@@ -7,6 +7,7 @@ import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 
+import emboscope.export.packed as packed_file
 from damaged_models import with_crc
 from emboscope.errors import DataError, SettingsError
 from emboscope.export.c_code import CodeForm, export_c
@@ -17,7 +18,17 @@ from emboscope.export.packed import packed_bytes, read_packed
 from emboscope.export.program import Buffer, Operation, Program
 from emboscope.export.runtime import Runtime, compiler
 from emboscope.export.translation import program_of
-from packed_networks import EXPORTED, NARROW, arrays, classifier_of, trained, used
+from packed_networks import (
+    EXPORTED,
+    METHODS,
+    NARROW,
+    arrays,
+    classifier_of,
+    packed_in_bytes,
+    trained,
+    used,
+    views,
+)
 
 pytestmark = pytest.mark.skipif(compiler() is None, reason="no C compiler")
 
@@ -138,6 +149,32 @@ def test_models_in_whole_numbers_are_near_those_in_single_precision(model):
     assert not np.array_equal(found, exact)
 
 
+@pytest.mark.parametrize("method", [None, *METHODS])
+@pytest.mark.parametrize("model", ["resnet", "cnn2d_small"])
+def test_weights_of_every_form_are_whole_in_c_as_in_the_twin(model, method):
+    content = packed_in_bytes(trained(model, method))
+    found = Runtime(content).predict_proba(arrays(3))
+    assert_allclose(run_packed(read_packed(content), arrays(3)), found, atol=3e-7)
+    with torch.no_grad():
+        exact = trained(model, method)(views(3)).softmax(1).numpy()
+    assert np.abs(found - exact).mean() < 0.1
+
+
+def test_joined_parts_have_the_largest_of_their_ranges():
+    network = trained("hybrid_concat")
+    program = program_of(network, used(network))
+    ranges = observed_ranges(program, arrays(8))
+    copies = [n for n, each in enumerate(program.operations) if each.kind == "copy"]
+    ranges = [9.0 - 2 * copies.index(n) if n in copies else r for n, r in enumerate(ranges)]
+    (joined,) = [
+        operation
+        for operation in integer_program(program, ranges).operations
+        if operation.kind == "quantize"
+        and operation.first.number == program.operations[copies[0]].out.number
+    ]
+    assert_allclose(joined.tensors["scale"], 127 / 9.0, rtol=1e-6)
+
+
 def test_memory_of_activations_is_a_fraction_of_that_in_single_precision():
     network = trained("cnn2d", "pttq", settings=NARROW.model_copy(update={"n_filters": 16}))
     program = program_of(network, used(network))
@@ -152,21 +189,34 @@ def test_an_export_in_whole_numbers_needs_signals_to_calibrate_with(tmp_path):
         export_c(classifier, tmp_path / "none", arrays(), form=CodeForm(integer=True))
     form = CodeForm(integer=True, calibration=arrays(20))
     assert export_c(classifier, tmp_path, arrays(40), form=form).integer
+    empty, gap = arrays(0), arrays(4)
+    gap["spectrogram"] = np.full_like(gap["spectrogram"], np.nan)
+    for useless in (empty, gap, {"waveform": arrays(4)["waveform"]}):
+        form = CodeForm(integer=True, calibration=useless)
+        with pytest.raises(DataError, match="view 'spectrogram' is missing, empty or not finite"):
+            export_c(classifier, tmp_path / "none", arrays(40), form=form)
+    assert not (tmp_path / "none").exists()
 
 
-@pytest.mark.parametrize("change", ["weights in floats", "little scratch", "far out"])
-def test_steps_in_bytes_that_do_not_fit_are_refused(change):
+@pytest.mark.parametrize(
+    "change", ["weights in floats", "little scratch", "far out", "second far out", "in its scratch"]
+)
+def test_steps_in_bytes_that_do_not_fit_are_refused(change, monkeypatch):
     source, first = quantized()
     out = Buffer(1, (2, 9, 11))
     weight = np.where(np.arange(54).reshape(2, 3, 3, 3) % 2, 0.5, -0.5).astype(np.float32)
     if change == "weights in floats":
-        weight = np.linspace(-1, 1, 54, dtype=np.float32).reshape(2, 3, 3, 3) ** 3
+        monkeypatch.setattr(packed_file, "_WHOLE_FORMS", ("float32",))
     tensors = {"weight": weight, "scale": np.ones(2, np.float32), "shift": np.zeros(2, np.float32)}
     whole = Operation("integer_convolution", out, source, tensors=tensors, kernel=(3, 3),
                       padding=(1, 1))  # fmt: skip
     if change == "far out":
         whole = replace(whole, first=Buffer(0, source.shape, 9000))
     content = bytearray(told((first, whole), (75, 50), out))
+    if change == "second far out":
+        content[92:96] = np.array([-(2**30)], "<i4").tobytes()
+    if change == "in its scratch":
+        content[180:184] = np.array([3], "<i4").tobytes()
     if change == "little scratch":
         n_arena, n_scratch = np.frombuffer(content, "<u4", 2, 32)
         content[32:40] = np.array([n_arena - n_scratch + 99, 99], "<u4").tobytes()

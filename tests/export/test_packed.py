@@ -10,6 +10,7 @@ import torch
 from numpy.testing import assert_allclose
 from torch import nn
 
+from damaged_models import with_crc
 from emboscope.errors import DataError, SettingsError
 from emboscope.export.interpreter import run_packed
 from emboscope.export.packed import load_packed, read_packed
@@ -124,3 +125,34 @@ def test_damaged_files_are_refused(change, text, tmp_path):
         load_packed(tmp_path / "model.emb")
     with pytest.raises(DataError, match="not readable"):
         load_packed(tmp_path / "other.emb")
+
+
+def with_notes(content, old, new):
+    at, size = np.frombuffer(content, "<u4", 2, 48)
+    notes = content[at : at + size].replace(old, new)
+    assert len(notes) == size
+    return with_crc(content[:at] + notes + content[at + size :])
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b'"measures": [12]', b'"measures": [11]'),
+        (b'"measures": [12]', b'"measures": [-4]'),
+        (b'"measures": [12]', b'"measures": "12"'),
+        (b'"inputs"', b'"outputs'),
+        (b'{"classes"', b'["classes"'),
+        (b'"inputs": {"measures": [12]}', b'"inputs": {                }'),
+    ],
+)
+def test_notes_that_belie_the_tables_are_refused(old, new):
+    content = with_notes(packed(trained("mlp")), old, new)
+    with pytest.raises(DataError, match="malformed"):
+        read_packed(content)
+
+
+def test_more_steps_than_bytes_are_refused():
+    content = bytearray(packed(trained("mlp")))
+    content[24:28] = np.array([1_000_000], "<u4").tobytes()
+    with pytest.raises(DataError, match="malformed"):
+        read_packed(with_crc(bytes(content)))

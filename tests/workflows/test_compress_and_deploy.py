@@ -83,6 +83,10 @@ def test_both_targets_take_the_signal_and_c_whole_numbers(run, tmp_path):
     manifest = deploy_model(tmp_path / "saved", out, ("c", "onnx"), evidence, form=form)
     assert [each.name for each in manifest.inputs] == ["signal"]
     assert (manifest.front_end_inside, manifest.integer) == (True, True)
+    turned = deploy_model(
+        tmp_path / "saved", tmp_path / "turned", ("onnx", "c"), evidence, form=form
+    )
+    assert turned.integer
     check = json.loads((out / "check.json").read_text())
     assert check["c"]["mcc"] == pytest.approx(check["onnx"]["mcc"], abs=0.1)
     expected = mcc(y, model.predict(views))
@@ -97,6 +101,8 @@ def test_both_targets_take_the_signal_and_c_whole_numbers(run, tmp_path):
 def test_an_unknown_target_or_a_missing_run_is_refused(run, tmp_path):
     with pytest.raises(SettingsError, match="target 'onx': unknown"):
         deploy_model(run[0], tmp_path, "onx")
+    with pytest.raises(SettingsError, match="target: none; expected one of onnx, c"):
+        deploy_model(run[0], tmp_path, ())
     with pytest.raises(DataError, match="Train it first"):
         deploy_model(tmp_path / "none", tmp_path)
 

@@ -1,7 +1,6 @@
 """Export of a classifier to C, proved equal to the original on 256 inputs."""
 
 import copy
-import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,7 +11,7 @@ import torch
 
 from emboscope.compression.cost import count_macs
 from emboscope.compression.quantizers import settle
-from emboscope.errors import SettingsError
+from emboscope.errors import DataError, SettingsError
 from emboscope.export.energy_meter import EnergyMeter
 from emboscope.export.high_pass import high_pass_code
 from emboscope.export.integer import integer_program, observed_ranges
@@ -26,6 +25,7 @@ from emboscope.export.manifest import (
     package_versions,
     weights_sha256,
 )
+from emboscope.export.names import check_prefix, identifiers, plain_text
 from emboscope.export.onnx import samples_of
 from emboscope.export.packed import PackedModel, packed_bytes, read_packed
 from emboscope.export.runtime import Runtime, compiler, runtime_source
@@ -41,7 +41,6 @@ _N_INTERPRETED = 8  # rows of the slow twin
 _N_CALIBRATED = 64  # rows
 _NO_LIMIT = 1.0  # of whole numbers: the difference is told, and not refused
 _LINE = 20  # bytes of the array on a line
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 @dataclass(frozen=True)
@@ -111,15 +110,15 @@ def export_c(
     """
     form = form or CodeForm()
     prefix = form.prefix
-    if not _NAME.fullmatch(prefix):
-        raise SettingsError(f"prefix '{prefix}': no name in C; expected letters, digits and _.")
+    check_prefix(prefix)
     export = export_of(classifier, "c", classes, metrics)
     names, source = export.classes, weights_sha256(classifier.network_)
     network = settled(classifier)
     chain = _front_end_of(classifier) if form.front_end else None
     program = program_of(network, export.shapes, chain)
     if form.integer:
-        program = integer_program(program, observed_ranges(program, _calibration(form, chain)))
+        given = _calibration(form, chain, export.shapes)
+        program = integer_program(program, observed_ranges(program, given))
     content = packed_bytes(program, names, source)
     model = read_packed(content)
     samples, given = _inputs(chain, export.shapes, views)
@@ -147,7 +146,9 @@ def export_c(
     return asked.finish(folder, check, ("model.c", "model.h", "model.emb"), more)
 
 
-def _calibration(form: CodeForm, chain: FrontEnd | None) -> dict[str, np.ndarray]:
+def _calibration(
+    form: CodeForm, chain: FrontEnd | None, shapes: Mapping[str, tuple[int, ...]]
+) -> dict[str, np.ndarray]:
     """The first rows of the views to calibrate with, or the signals that they are made of."""
     if not form.calibration:
         raise SettingsError(
@@ -155,7 +156,15 @@ def _calibration(form: CodeForm, chain: FrontEnd | None) -> dict[str, np.ndarray
             "calibration, or name the data by --on."
         )
     few = {name: view[:_N_CALIBRATED] for name, view in form.calibration.items()}
-    return few if chain is None else {SIGNAL: signals_of(chain, few, _N_CALIBRATED)}
+    if chain is not None:
+        few = {SIGNAL: signals_of(chain, few, _N_CALIBRATED)}
+    for name in few if chain is not None else shapes:
+        if name not in few or not few[name].size or not np.isfinite(few[name]).all():
+            raise DataError(
+                f"calibration: view '{name}' is missing, empty or not finite; expected rows of the "
+                "training part."
+            )
+    return few
 
 
 def _front_end_of(classifier: SignalClassifier) -> FrontEnd:
@@ -228,12 +237,8 @@ def _checked(
 
 def _arguments(shapes: Mapping[str, tuple[int, ...]]) -> str:
     """The parameters of the function in C."""
-    views = "".join(f"const float *{_identifier(name)}, " for name in shapes)
+    views = "".join(f"const float *{name}, " for name in identifiers(shapes).values())
     return f"{views}float *probabilities"
-
-
-def _identifier(name: str) -> str:
-    return re.sub(r"\W", "_", name)
 
 
 def _head(prefix: str, source: str) -> str:
@@ -257,10 +262,10 @@ def _header(
     """`model.h`."""
     guard = f"{prefix.upper()}_MODEL_H"
     sizes = "\n".join(
-        f" *   {_identifier(name)}: {' x '.join(map(str, shape))} floats, the last axis fastest"
-        for name, shape in shapes.items()
+        f" *   {name}: {' x '.join(map(str, shape))} floats, the last axis fastest"
+        for name, shape in zip(identifiers(shapes).values(), shapes.values(), strict=True)
     )
-    names = ", ".join(classes)
+    names = ", ".join(map(plain_text, classes))
     if front_end is not None:
         sizes += "\n * " + _of_signal(front_end)
     return f"""{_head(prefix, source)}#ifndef {guard}
@@ -271,7 +276,7 @@ extern "C" {{
 
 #define {prefix.upper()}_N_CLASSES {len(classes)}
 
-/* Names of the classes: {names.replace("*/", "")}. */
+/* Names of the classes: {names}. */
 extern const char *const {prefix}_classes[{prefix.upper()}_N_CLASSES];
 
 /* Whether the weights are whole: 0, or the number of an error. Call it once. */
@@ -313,8 +318,8 @@ def _code(
         ",".join(map(str, content[start : start + _LINE]))
         for start in range(0, len(content), _LINE)
     ]
-    quoted = ", ".join('"' + re.sub(r'["\\\n]', "_", name) + '"' for name in classes)
-    given = ", ".join(map(_identifier, model.inputs))
+    quoted = ", ".join(f'"{plain_text(name)}"' for name in classes)
+    given = ", ".join(identifiers(model.inputs).values())
     source = str(model.notes["source_weights_sha256"])
     array = ",\n".join(lines)
     return f"""{_head(prefix, source)}#include "model.h"

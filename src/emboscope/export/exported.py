@@ -1,6 +1,6 @@
 """A model that was exported, as this machine can run it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,7 +80,7 @@ def load_exported(folder: Path) -> ExportedModel:
             f"model '{folder}': neither {PACKED} nor {GRAPH} in its manifest; expected one. "
             "Export again."
         )
-    runtime, predict = _runner(folder, PACKED in there)
+    runtime, predict = _runner(folder, there)
     return ExportedModel(manifest, front_end, runtime, predict)
 
 
@@ -103,11 +103,11 @@ def _front_end(folder: Path, manifest: Manifest) -> FrontEnd:
     return front_end
 
 
-def _runner(folder: Path, packed: bool) -> tuple[str, Predict]:
-    """What runs the model here, and how."""
-    if packed and compiler() is not None:
+def _runner(folder: Path, there: Container[str]) -> tuple[str, Predict]:
+    """What runs the model here, and how, of the files that the manifest names."""
+    if PACKED in there and compiler() is not None:
         return "c", Runtime((folder / PACKED).read_bytes()).predict_proba
-    if (folder / GRAPH).is_file():
+    if GRAPH in there:
         return "onnx", OnnxRuntime((folder / GRAPH).read_bytes()).predict_proba
     model = load_packed(folder / PACKED)
     return "numpy", lambda views: run_packed(model, views)

@@ -63,7 +63,7 @@ class _Rewriter:
         self.operations: list[Operation] = []
         self.sizes = list(program.sizes)
         self.ranges = ranges
-        self.written = {op.out.number: at for at, op in enumerate(program.operations)}
+        self.written = _written(program, ranges)
         self.readers = _readers(program)
         self.bytes: dict[int, tuple[Buffer, float]] = {}  # of a float buffer's number
         self.floats: set[int] = set()  # buffers that are there in single precision
@@ -129,9 +129,7 @@ class _Rewriter:
     def as_bytes(self, buffer: Buffer) -> tuple[Buffer, float]:
         """The buffer in bytes and its step, made of floats where it is not there."""
         if buffer.number not in self.bytes:
-            at = self.written.get(buffer.number)
-            step = (self.ranges[at] if at is not None else 1.0) / LARGEST
-            self.quantized(buffer, step)
+            self.quantized(buffer, self.written.get(buffer.number, 1.0) / LARGEST)
         found, step = self.bytes[buffer.number]
         return Buffer(found.number, buffer.shape), step
 
@@ -183,6 +181,16 @@ class _Rewriter:
         readers = self.readers.get(operation.out.number, [])
         single = operation.tensors["scale"].size == 1 and operation.activation == "none"
         return single and bool(readers) and set(readers) == {"convolution"}
+
+
+def _written(program: Program, ranges: Sequence[float]) -> dict[int, float]:
+    """The range of each buffer at the end: what is written into parts of it counts together."""
+    found: dict[int, float] = {}
+    for operation, own in zip(program.operations, ranges, strict=True):
+        number = operation.out.number
+        part = operation.out.size < program.sizes[number]
+        found[number] = max(found.get(number, 0.0), own) if part else own
+    return found
 
 
 def _readers(program: Program) -> dict[int, list[str]]:

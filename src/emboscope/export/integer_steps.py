@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from emboscope.errors import DataError
 from emboscope.export.forms import Packed, unpack
 from emboscope.export.program import ACTIVATIONS, KINDS
 from emboscope.export.steps import activated, convolved, pooled, read
@@ -52,6 +53,10 @@ def _whole_sums(
     values = unpack(packed)
     if packed.form in ("8-bit", "4-bit"):
         sides = [(scale, values)]
+    elif packed.form in ("float32", "codebook", "sparse"):
+        raise DataError(
+            f"packed model: weights of form '{packed.form}' in whole numbers. Export it again."
+        )
     else:
         right, left = np.float32(packed.right), np.float32(packed.left)
         sides = [(scale * right, values > 0), (scale * left, values < 0)]

@@ -11,7 +11,7 @@ import safetensors.torch
 from pydantic import Field, PositiveFloat
 from torch import nn
 
-from emboscope.errors import DataError, EmboscopeError
+from emboscope.errors import DataError, EmboscopeError, SettingsError
 from emboscope.learning.estimator import SignalClassifier
 from emboscope.learning.models import views_of
 from emboscope.settings import Settings
@@ -117,6 +117,11 @@ def export_of(
     """The views, the names of the classes and the scores of a classifier."""
     shapes = {name: classifier.shapes_[name] for name in views_of(classifier.network_)}
     names = tuple(classes or map(str, classifier.classes_))
+    if len(names) != len(classifier.classes_):
+        raise SettingsError(
+            f"classes: {len(names)} names; expected {len(classifier.classes_)}, one for each class "
+            "of the model."
+        )
     return Export(classifier, shapes, names, target, metrics or {})
 
 

@@ -20,6 +20,7 @@ notes     JSON: classes, inputs, source, notice
 """
 
 import json
+import math
 import struct
 import zlib
 from collections.abc import Mapping, Sequence
@@ -52,6 +53,7 @@ _STEP = struct.Struct("<24i")
 _TENSOR = struct.Struct("<5I2fI")
 _ALIGNED = 16
 _NAMES = ("weight", "scale", "shift")
+_WHOLE_FORMS = ("2-bit", "5 trits a byte", "bitmap", "gap lists", "1-bit", "8-bit", "4-bit")
 
 
 @dataclass(frozen=True)
@@ -151,18 +153,38 @@ def read_packed(content: bytes, where: str = "model.emb") -> PackedModel:
         raise refuse(f"{len(content)} bytes; expected {size}")
     if zlib.crc32(content[_HEADER.size :]) != crc:
         raise refuse("damaged, its checksum differs")
-    at = _HEADER.size + _aligned(n_inputs * _INPUT.size)
-    steps = np.frombuffer(content, "<i4", 24 * n_steps, at).reshape(n_steps, 24)
-    at += _aligned(n_steps * _STEP.size)
-    tensors = []
-    for number in range(n_tensors):
-        form, n_values, _, place, n_bytes, left, right, _ = _TENSOR.unpack_from(
-            content, at + number * _TENSOR.size
-        )
-        data = content[place : place + n_bytes]
-        tensors.append(Packed(FORMS[form], n_values, data, left, right))
-    notes = json.loads(content[notes_at : notes_at + notes_size])
+    try:
+        at = _HEADER.size + _aligned(n_inputs * _INPUT.size)
+        sizes = [_INPUT.unpack_from(content, _HEADER.size + k * _INPUT.size)
+                 for k in range(n_inputs)]  # fmt: skip
+        steps = np.frombuffer(content, "<i4", 24 * n_steps, at).reshape(n_steps, 24)
+        at += _aligned(n_steps * _STEP.size)
+        tensors = []
+        for number in range(n_tensors):
+            form, n_values, _, place, n_bytes, left, right, _ = _TENSOR.unpack_from(
+                content, at + number * _TENSOR.size
+            )
+            data = content[place : place + n_bytes]
+            tensors.append(Packed(FORMS[form], n_values, data, left, right))
+        notes = _notes(content[notes_at : notes_at + notes_size], sizes)
+    except (ValueError, IndexError, struct.error) as error:
+        raise refuse(f"malformed ({error})") from error
     return PackedModel(steps, tuple(tensors), n_arena, n_scratch, n_classes, out, notes)
+
+
+def _notes(content: bytes, sizes: Sequence[tuple[int, int]]) -> dict[str, object]:
+    """The notes, refused by ValueError where they do not agree with the table of inputs."""
+    notes = json.loads(content)
+    inputs = notes.get("inputs") if isinstance(notes, dict) else None
+    if not isinstance(inputs, dict):
+        raise ValueError("notes without inputs")
+    for shape in inputs.values():
+        if not isinstance(shape, list) or not all(type(n) is int and n > 0 for n in shape):
+            raise ValueError("notes with a shape that is none")
+    told = [(number, math.prod(shape)) for number, shape in enumerate(inputs.values())]
+    if told != list(sizes):
+        raise ValueError("inputs of the notes and of the table differ")
+    return notes
 
 
 def load_packed(path: Path) -> PackedModel:
@@ -195,7 +217,8 @@ def _step(operation: Operation, offsets: list[int], tensors: _Tensors) -> tuple[
     given = dict(operation.tensors)
     weighted = operation.kind in WEIGHTED
     if weighted:
-        packed = smallest(given["weight"])
+        whole = operation.kind in WEIGHTED[1:]
+        packed = smallest(given["weight"], _WHOLE_FORMS if whole else FORMS)
         if packed.row_scales is not None:
             given["scale"] = given["scale"] * packed.row_scales
     numbers = []
@@ -214,11 +237,15 @@ def _step(operation: Operation, offsets: list[int], tensors: _Tensors) -> tuple[
     )  # fmt: skip
 
 
-def smallest(weight: np.ndarray) -> Packed:
-    """A weight tensor in the smallest form that gives it back."""
+def smallest(weight: np.ndarray, allowed: Sequence[str] = FORMS) -> Packed:
+    """A weight tensor in the smallest of the allowed forms that gives it back.
+
+    Where none does, in single precision, or in eight bits if that is not allowed.
+    """
     forms = stored_bits(torch.from_numpy(weight))
-    form = min(forms, key=lambda name: forms[name]) if forms else "float32"
-    return pack(weight, form)
+    forms = {name: bits for name, bits in forms.items() if name in allowed}
+    plain = "float32" if "float32" in allowed else "8-bit"
+    return pack(weight, min(forms, key=lambda name: forms[name]) if forms else plain)
 
 
 def _place(buffer: Buffer, offsets: list[int]) -> int:

@@ -76,7 +76,13 @@ def compiled(source: str, *options: str) -> Path:
     library = folder / f"{key}.so"
     if library.is_file():
         return library
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise EmboscopeError(
+            f"cache folder '{folder}': cannot be made ({error.strerror}). Name another by "
+            "EMBOSCOPE_CACHE."
+        ) from error
     with tempfile.TemporaryDirectory(dir=folder) as place:
         code, made = Path(place) / "code.c", Path(place) / "made.so"
         code.write_text(source, encoding="utf-8")
@@ -139,9 +145,14 @@ class Runtime:
         Raises
         ------
         DataError
-            If a view is missing or has another shape.
+            If a view is missing or has another shape, or more rows than another.
         """
         rows = [checked_view(views, name, shape) for name, shape in self.model.inputs.items()]
+        if len({len(view) for view in rows}) > 1:
+            counts = ", ".join(str(len(view)) for view in rows)
+            raise DataError(
+                f"views: {counts} rows; expected as many of each. Compute them together."
+            )
         found = np.zeros((len(rows[0]), self.model.n_classes), np.float32)
         pointers = (ctypes.c_void_p * len(rows))()
         for row in range(len(found)):

@@ -126,6 +126,8 @@ def deploy_model(
 def check_targets(targets: str | Sequence[str], form: Form) -> tuple[str, ...]:
     """The targets, each once; refused where one is unknown or the form does not suit them."""
     names = tuple(dict.fromkeys([targets] if isinstance(targets, str) else targets))
+    if not names:
+        raise SettingsError(f"target: none; expected one of {', '.join(TARGETS)}.")
     for name in names:
         TARGETS[name]
     WEIGHTS[form.weights]
@@ -210,5 +212,6 @@ def _gathered(place: Path, out: Path, made: Mapping[str, Manifest]) -> Manifest:
         "target": "+".join(made),
         "weights": form.weights,
         "front_end_inside": form.front_end_inside,
+        "integer": any(manifest.integer for manifest in made.values()),
     }
     return write_manifest(out, first.model_copy(update=update), (*files, "check.json"))

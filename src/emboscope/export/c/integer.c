@@ -237,7 +237,7 @@ static uint64_t floats_of(uint64_t bytes) { return (bytes + 3) / 4; }
 static int integer_fits(const uint8_t *model, const struct step *s, uint64_t n, uint64_t made) {
   if (s->kind == INTEGER_CONVOLUTION || s->kind == INTEGER_LOGITS) {
     if (s->first < 0 || !readable(model, s->first, floats_of(n)) || !convolution_fits(model, s) ||
-        integer_scratch(s) > u32_at(model + 36))
+        !beside_scratch(model, s, made, integer_scratch(s)))
       return 0;
     uint32_t form = tensor_at(model, s->weight).form;
     return (form >= TWO_BIT && form <= NIBBLES) &&

@@ -544,7 +544,7 @@ static void convolution(const uint8_t *model, const struct step *s, const float 
 #endif
   for (int32_t channel = 0; channel < s->oc; channel++) {
     float a = f32_at(scale.data + 4 * channel), b = f32_at(shift.data + 4 * channel);
-    if (n == 1 && s->kh * s->kw == 1 && s->h * s->w == 1)
+    if (n == 1 && s->kh * s->kw == 1 && s->h * s->w == 1 && s->ph + s->pw == 0)
       dot(s, &r, in, out, weight.left, weight.right, channel, a, b);
     else
       slow_channel(s, &r, in, out + channel * n, scratch, weight.left, weight.right, channel, a,
@@ -829,6 +829,13 @@ static int convolution_fits(const uint8_t *model, const struct step *s) {
          has_floats(model, s->shift, (uint64_t)s->oc);
 }
 
+/* Whether a step has its scratch and writes n floats beside it: its places lie there. All of the
+ * scratch, where it is not at the start of the arena and convolutions may take more than `least`. */
+static int beside_scratch(const uint8_t *model, const struct step *s, uint64_t n, uint64_t least) {
+  uint64_t at = u32_at(model + 56), there = u32_at(model + 36), out = (uint64_t)s->out;
+  return least <= there && (out >= at + (at > 0 ? there : least) || out + n <= at);
+}
+
 static int step_fits(const uint8_t *model, const struct step *s) {
   int32_t in[3] = {s->c, s->h, s->w}, out[3] = {s->oc, s->oh, s->ow};
   int32_t windows[4] = {s->kh, s->kw, s->sh, s->sw};
@@ -837,13 +844,13 @@ static int step_fits(const uint8_t *model, const struct step *s) {
     return 0;
   uint64_t n = product(in), made = product(out);
   if (n > MOST_VALUES || made > MOST_VALUES || s->out < 0) return 0;
+  if (!readable(model, s->second, 1)) return 0;
   if (s->kind >= QUANTIZE) return integer_fits(model, s, n, made);
-  if (!readable(model, s->out, made) || !readable(model, s->first, n) ||
-      !readable(model, s->second, 1))
-    return 0;
+  if (!readable(model, s->out, made) || !readable(model, s->first, n)) return 0;
   switch (s->kind) {
   case CONVOLUTION:
-    return convolution_fits(model, s) && (uint64_t)s->oh * (uint64_t)s->ow <= u32_at(model + 36);
+    return convolution_fits(model, s) &&
+           beside_scratch(model, s, made, (uint64_t)s->oh * (uint64_t)s->ow);
   case MAX_POOL:
   case MEAN_POOL:
     return s->oc == s->c && (int64_t)(s->oh - 1) * s->sh < s->h &&
