@@ -1,12 +1,16 @@
 """Pictures of studies."""
 
 import io
+import itertools
 import math
 
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.text import Text
 from PIL import Image
 
+import emboscope.report.study_figures as study_figures
 from emboscope.report.study_figures import Frame, Spot, mark_area, spots_figure
 
 FRAME = Frame("sizes", "kB", "MCC, %", "bytes", log_x=True)
@@ -41,3 +45,19 @@ def test_the_interval_is_drawn():
     plain = spot("a", 1.0, 90.0)
     sure = Spot("a", "table", 1.0, 90.0, (80.0, 97.0))
     assert colored(spots_figure([sure], FRAME)) > colored(spots_figure([plain], FRAME))
+
+
+def test_names_of_spots_at_one_place_cover_neither_each_other_nor_marks(monkeypatch):
+    drawn = []
+    monkeypatch.setattr(study_figures, "png", lambda figure: drawn.append(figure) or b"")
+    spots = [spot(f"network number {n}", 10.0, 90 + 0.1 * n) for n in range(12)]
+    spots_figure([*spots, spot("far", 1.0, 80.0)], FRAME)
+    axes = drawn[0].axes[0]
+    canvas = FigureCanvasAgg(drawn[0])
+    canvas.draw()
+    names = [text for text in axes.texts if text.get_text()]
+    assert {text.get_text() for text in names} == {*(each.label for each in spots), "far"}
+    boxes = [Text.get_window_extent(text, canvas.get_renderer()) for text in names]
+    assert not any(one.overlaps(two) for one, two in itertools.combinations(boxes, 2))
+    marks = axes.transData.transform([(each.x, each.y) for each in spots])
+    assert not any(box.contains(*mark) for box in boxes for mark in marks)

@@ -5,12 +5,21 @@ from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.text import Text
+from matplotlib.transforms import Bbox
 
 from emboscope.report.figures import COLORS, new_figure, png
 
 _MARKERS = "osD^vP*X"
 _LARGEST, _SMALLEST, _PLAIN = 900.0, 12.0, 40.0  # areas of a mark, in square points
-_N_NAMED = 40  # marks that still find room for their names
+_N_NAMED = 60  # marks that still find room for their names
+_HALF = 4.0  # of a mark, in pixels
+_PLACES = [
+    (side * (8 + 22 * (abs(up) > 20)), up)
+    for up in sorted(range(-200, 201, 10), key=abs)
+    for side in (1, -1)
+]  # of a name beside its mark, in points, the nearest first
 
 
 @dataclass(frozen=True)
@@ -68,10 +77,6 @@ def spots_figure(spots: Sequence[Spot], frame: Frame) -> bytes:
     for number, group in enumerate(dict.fromkeys(spot.group for spot in spots)):
         own = [spot for spot in spots if spot.group == group]
         _marks(axes, own, largest, number)
-    if len(spots) <= _N_NAMED:
-        for spot in spots:
-            axes.annotate(spot.label, (spot.x, spot.y), xytext=(6, 4), textcoords="offset points",
-                          fontsize=7)  # fmt: skip
     if frame.log_x:
         axes.set_xscale("log")
     axes.margins(0.12)
@@ -80,7 +85,32 @@ def spots_figure(spots: Sequence[Spot], frame: Frame) -> bytes:
     axes.set(xlabel=frame.x_label, ylabel=frame.y_label)
     axes.grid(alpha=0.3)
     axes.legend(fontsize=8, markerscale=0.6)
+    if len(spots) <= _N_NAMED:
+        _names(axes, spots)
     return png(figure)
+
+
+def _names(axes: Axes, spots: Sequence[Spot]) -> None:
+    """The names of the spots, each at the nearest of some places where it covers nothing else."""
+    canvas = FigureCanvasAgg(axes.figure.get_figure(root=True))
+    canvas.draw()
+    whole = axes.get_window_extent()
+    marks = axes.transData.transform([(spot.x, spot.y) for spot in spots])
+    covered = [Bbox.from_bounds(x - _HALF, y - _HALF, 2 * _HALF, 2 * _HALF) for x, y in marks]
+    for spot in sorted(spots, key=lambda each: -each.y):
+        for place in _PLACES:
+            name = axes.annotate(
+                spot.label, (spot.x, spot.y), xytext=place, textcoords="offset points", fontsize=7,
+                va="center", arrowprops={"arrowstyle": "-", "lw": 0.4, "alpha": 0.5},
+                ha="left" if place[0] > 0 else "right",
+            )  # fmt: skip
+            name.update_positions(canvas.get_renderer())
+            box = Text.get_window_extent(name, canvas.get_renderer())  # without the line to it
+            free = not any(box.overlaps(other) for other in covered)
+            if free and box.x0 > whole.x0 and box.x1 < whole.x1:
+                covered.append(box)
+                break
+            name.remove()
 
 
 def _marks(axes: Axes, own: Sequence[Spot], largest: float, number: int) -> None:
