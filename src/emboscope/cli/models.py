@@ -94,7 +94,12 @@ def train(
     print_table(
         f"{effective.model} on {source.name}, validation parts", ["fold", "MCC × 100"], rows
     )
-    typer.echo(f"Run: {out}\nNext: emboscope evaluate {out}")
+    typer.echo(f"Run: {out}\nNext: emboscope evaluate {out}{_own_data(data)}")
+
+
+def _own_data(name: str | None) -> str:
+    """What names data of the user's own on the next command line."""
+    return f" --on {name}" if name is not None and Path(name).exists() else ""
 
 
 def _show_search(trials: "list[Trial]", out: Path, as_json: bool) -> None:
@@ -241,7 +246,7 @@ def compress(
             for n, cost in enumerate(costs)
         ],
     )  # fmt: skip
-    typer.echo(f"Run: {out}\nNext: emboscope evaluate {out}")
+    typer.echo(f"Run: {out}\nNext: emboscope evaluate {out}{_own_data(on)}")
 
 
 @command

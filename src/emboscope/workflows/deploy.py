@@ -26,6 +26,8 @@ TARGETS: Registry[Callable[..., Manifest]] = Registry("target")
 TARGETS["onnx"] = export_onnx
 TARGETS["c"] = export_c
 
+_FILES = {"model.c", "model.h", "model.emb", "model.onnx"}
+
 
 @dataclass(frozen=True)
 class Evidence:
@@ -198,6 +200,9 @@ def _gathered(place: Path, out: Path, made: Mapping[str, Manifest]) -> Manifest:
             if file != "check.json":
                 (place / name / file).replace(out / file)
                 files.append(file)
+    if (out / "manifest.json").is_file():  # of an earlier export, whose files are no longer true
+        for name in _FILES - set(files):
+            (out / name).unlink(missing_ok=True)
     first, *others = made.values()
     check = checks[first.target]
     if others:

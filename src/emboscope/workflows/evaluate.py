@@ -87,8 +87,9 @@ def evaluate(
     settings, request = read_run(run)
     if (run / "metrics.json").is_file():
         result = _stored(read_json(run / "metrics.json"))
-        if figures and data is not None and not (run / "figures").is_dir():
+        if data is not None:
             _check_data(run, data, request)
+        if figures and data is not None and not (run / "figures").is_dir():
             _draw_again(run, data, settings, progress)
         return result
     data = _check_data(run, data, request)

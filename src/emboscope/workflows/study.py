@@ -15,22 +15,25 @@ from emboscope.errors import DataError, SettingsError
 from emboscope.evaluation.protocol import Fold
 from emboscope.learning.architecture import NetworkSettings
 from emboscope.learning.compute import set_threads
+from emboscope.learning.estimator import SignalClassifier
 from emboscope.learning.profiles import ECG, EEG, published_settings
 from emboscope.learning.settings import TrainSettings
 from emboscope.progress import Progress, silent
 from emboscope.settings import merged, read_toml, with_changes
 from emboscope.store.folder import is_study
-from emboscope.workflows.compress import compress_model, compression_summary
+from emboscope.workflows.compress import compress_model
 from emboscope.workflows.deploy import Evidence, Form, check_targets, deploy_model, tell_origin
 from emboscope.workflows.evaluate import evaluate
-from emboscope.workflows.files import prepare_folder, read_json, write_json
+from emboscope.workflows.files import read_json, write_json
 from emboscope.workflows.fold_models import check_network
 from emboscope.workflows.hits_source import hits_from
 from emboscope.workflows.profiled_data import in_profile, with_views
 from emboscope.workflows.train import (
     RunSettings,
+    claim,
     data_hash,
     fold_folder,
+    labelled,
     read_run,
     run_folds,
     train,
@@ -67,7 +70,7 @@ def run_data(run: Path, on: str | None, own: Own, progress: Progress = silent) -
     if on is None and name not in DATASETS:
         if (run / "metrics.json").is_file():
             return None
-        raise DataError(f"run '{run}': trained on a file. Name it with --on.")
+        raise _nameless(run, request)
     return run_views(load(name, *own, progress), settings)
 
 
@@ -191,25 +194,29 @@ def compress_run(
 ) -> list[dict]:
     """Compress the model of every fold; the result is a run of its own.
 
+    A run that was stopped goes on with the fold that it was in when the call is repeated.
+
     Raises
     ------
     SettingsError
-        If the folder is not empty.
+        If the folder holds anything else.
     """
     settings, request, data = network_run(run, data)
-    if out.is_dir() and any(out.iterdir()):
-        raise SettingsError(f"run '{out}': the folder is not empty. Choose another.")
-    prepare_folder(out)
-    costs = []
     parts = run_folds(data, settings)
+    for index in range(len(parts)):
+        SignalClassifier.load(fold_folder(run, index))  # refused before anything is written
+    request = {**request, "method": small.method, "source": run.name}
+    claim(out, {**request, "finished": False, "compression": small.model_dump(mode="json")})
+    costs = []
     for index, fold in enumerate(parts):
-        rows = (fold.train, fold.validation)
         folder = fold_folder(out, index)
-        size = compress_model(fold_folder(run, index), folder, data.views, data.y, rows, small)
-        costs.append(compression_summary(size))
-        progress("compressing folds", index + 1, len(parts))
+        if not (folder / "compression.json").is_file():
+            rows = (fold.train, fold.validation)
+            told = labelled(progress, index, len(parts))
+            compress_model(fold_folder(run, index), folder, data.views, data.y, rows, small, told)
+        costs.append(read_json(folder / "compression.json"))
     shutil.copy(run / "settings.toml", out / "settings.toml")
-    write_json(out / "run.json", {**request, "method": small.method, "source": run.name})
+    write_json(out / "run.json", request)
     return costs
 
 
@@ -228,8 +235,13 @@ def export_data(
         return None
     data = run_data(run, on, own, progress)
     if data is None:
-        raise DataError(f"run '{run}': trained on a file. Name it with --on.")
+        raise _nameless(run, read_run(run)[1])
     return data
+
+
+def _nameless(run: Path, request: dict) -> DataError:
+    """That the data of a run has to be named."""
+    return DataError(f"run '{run}': trained on the file '{request['data']}'. Name it with --on.")
 
 
 def export_fold(
@@ -268,7 +280,9 @@ def export_fold(
 
 def _same_data(run: Path, data: Dataset | None, request: dict) -> Dataset:
     """The data, refused where the run was trained on other."""
-    if data is None or data_hash(data) != request["data_hash"]:
+    if data is None:
+        raise _nameless(run, request)
+    if data_hash(data) != request["data_hash"]:
         raise DataError(f"run '{run}': trained on other data than this. Name the same data set.")
     return data
 

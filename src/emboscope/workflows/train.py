@@ -66,12 +66,12 @@ def train(
     if force and (run / "run.json").is_file():
         shutil.rmtree(run)
     request = _request(data, settings)
-    _claim(run, request)
+    claim(run, request)
     for index, fold in enumerate(parts):
         folder = fold_folder(run, index)
         if not (folder / kind.file).is_file():
             job = FoldJob(data, fold, folder, settings)
-            kind.fit(job, _labelled(progress, index, len(parts)))
+            kind.fit(job, labelled(progress, index, len(parts)))
     lines = [
         {"fold": index, **entry}
         for index in range(len(parts))
@@ -142,8 +142,17 @@ def _request(data: Dataset, settings: RunSettings) -> dict:
     }
 
 
-def _claim(run: Path, request: dict) -> None:
-    """Take a new folder, or go on in one of the same request."""
+_DECIDING = ("data_hash", "settings", "versions", "threads", "source", "compression")
+
+
+def claim(run: Path, request: dict) -> None:
+    """Take a new folder, or one in which no fold was begun, or go on in one of the same request.
+
+    Raises
+    ------
+    SettingsError
+        If the folder holds anything else.
+    """
     path = run / "run.json"
     if not path.is_file():
         if run.is_dir() and any(run.iterdir()):
@@ -154,15 +163,15 @@ def _claim(run: Path, request: dict) -> None:
     found = read_json(path)
     if found.get("finished"):
         raise SettingsError(f"run '{run}': finished already. Pass --force to train it again.")
-    changed = [key for key in ("data_hash", "settings", "versions", "threads")
-               if found.get(key) != request[key]]  # fmt: skip
-    if changed:
+    changed = [key for key in _DECIDING if found.get(key) != request.get(key)]
+    if changed and any(run.glob("fold-*/*")):
         raise SettingsError(
             f"run '{run}': begun with other {changed[0]}. Repeat the same command to go on, or "
             "choose another folder."
         )
+    write_json(path, request)
 
 
-def _labelled(progress: Progress, index: int, n_folds: int) -> Progress:
+def labelled(progress: Progress, index: int, n_folds: int) -> Progress:
     """Progress that names the fold."""
     return lambda what, done, total: progress(f"fold {index + 1}/{n_folds} {what}", done, total)
