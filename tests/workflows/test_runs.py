@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -107,6 +108,78 @@ def test_compressed_run_is_a_run_and_exports_to_onnx(data, trained, tmp_path):
     assert shown["onnx: weights"] == "ternary"
     assert shown["onnx: kB"] < shown["onnx: kB in float"]
     assert shown["onnx: MCC × 100"] == shown["onnx: MCC × 100 in PyTorch"]
+
+
+def test_a_stopped_compression_goes_on_with_the_fold_it_was_in(data, trained, tmp_path):
+    options = ["--on", data, "--set", "training.epochs=1", "--json", "-q", "--threads", 1]
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    assert run("compress", trained, *options, "--out", whole).exit_code == 0
+    shutil.copytree(whole, parts)
+    shutil.rmtree(parts / "fold-01")
+    kept = (parts / "fold-00" / "weights.safetensors").stat().st_mtime_ns
+    request = json.loads((parts / "run.json").read_text())
+    settings = json.loads((whole / "fold-00" / "compression.json").read_text())["settings"]
+    (parts / "run.json").write_text(
+        json.dumps({**request, "finished": False, "compression": settings})
+    )
+    other = run("compress", trained, *options, "--method", "int8", "--out", parts)
+    assert other.exit_code == 2
+    assert "begun with other compression" in other.stderr
+    again = run("compress", trained, *options, "--out", parts)
+    assert again.exit_code == 0, again.output
+    assert (parts / "fold-00" / "weights.safetensors").stat().st_mtime_ns == kept
+    for file in ("fold-00", "fold-01"):
+        weights = (whole / file / "weights.safetensors").read_bytes()
+        assert (parts / file / "weights.safetensors").read_bytes() == weights
+    assert json.loads((parts / "run.json").read_text()) == request
+
+
+def test_weights_that_were_changed_are_refused(data, trained, tmp_path):
+    damaged = tmp_path / "damaged"
+    shutil.copytree(trained, damaged)
+    (damaged / "metrics.json").unlink(missing_ok=True)
+    path = damaged / "fold-01" / "weights.safetensors"
+    content = bytearray(path.read_bytes())
+    content[-40] ^= 1
+    path.write_bytes(bytes(content))
+    for command in (["evaluate"], ["compress", "--out", tmp_path / "small"]):
+        refused = run(command[0], damaged, *command[1:], "--on", data, "-q")
+        assert refused.exit_code == 3
+        assert "damaged, their sum differs. Train again." in refused.stderr
+    assert not (tmp_path / "small").exists()
+
+
+def test_stored_figures_are_not_those_of_other_data(data, trained, tmp_path):
+    assert run("evaluate", trained, "--on", data, "-q").exit_code == 0
+    content = dict(np.load(data))
+    np.savez(tmp_path / "other.npz", **{**content, "X": content["X"] + 1})
+    refused = run("evaluate", trained, "--on", tmp_path / "other.npz", "-q")
+    assert refused.exit_code == 3
+    assert "trained on other data than this" in refused.stderr
+    unnamed = run("compress", trained, "--out", tmp_path / "small", "-q")
+    assert unnamed.exit_code == 3
+    assert "trained on the file '" in unnamed.stderr
+    assert "Name it with --on." in unnamed.stderr
+
+
+def test_a_run_that_was_refused_before_its_first_fold_is_begun_anew(data, tmp_path):
+    out = tmp_path / "run"
+    refused = run("train", data, *OPTIONS, "--set", "loss=foo", "--out", out)
+    assert refused.exit_code == 2
+    mended = run("train", data, *OPTIONS, "--set", "epochs=1", "--out", out)
+    assert mended.exit_code == 0, mended.output
+    assert f"Next: emboscope evaluate {out} --on {data}" in mended.stdout
+
+
+def test_an_export_leaves_no_file_of_another_model(data, trained, tmp_path):
+    for targets in (["c", "onnx"], ["onnx"]):
+        named = [each for target in targets for each in ("--target", target)]
+        assert run("export", trained, *named, "--out", tmp_path, "-q").exit_code == 0
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "model.onnx",
+        "check.json",
+        "manifest.json",
+    }
 
 
 def test_int8_with_the_front_end_is_calibrated_on_the_training_part(data, trained, tmp_path):

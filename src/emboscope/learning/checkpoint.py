@@ -1,5 +1,6 @@
 """Weights and the state of training on disk: written aside, flushed, renamed; never pickled."""
 
+import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -67,8 +68,9 @@ def write_atomic(path: Path, content: bytes) -> None:
 
 
 def save_weights(path: Path, network: nn.Module) -> None:
-    """Write the state of a network as safetensors."""
-    write_atomic(path, save(_plain(network.state_dict())))
+    """Write the state of a network as safetensors, with its sum."""
+    tensors = _plain(network.state_dict())
+    write_atomic(path, save(tensors, {"sha256": _sum(tensors)}))
 
 
 def load_weights(path: Path, network: nn.Module) -> None:
@@ -77,9 +79,11 @@ def load_weights(path: Path, network: nn.Module) -> None:
     Raises
     ------
     DataError
-        If the file is missing, unreadable, or of another network.
+        If the file is missing, unreadable, damaged, or of another network.
     """
-    tensors, _ = _read(path)
+    tensors, told = _read(path)
+    if told.get("sha256", _sum(tensors)) != _sum(tensors):
+        raise DataError(f"weights '{path}': damaged, their sum differs. Train again.")
     _load_network(path, network, tensors)
 
 
@@ -143,6 +147,15 @@ def remove_checkpoint(folder: Path) -> None:
     """Delete what only an unfinished training needs."""
     for name in (_STATE, _SUMMARY):
         (folder / name).unlink(missing_ok=True)
+
+
+def _sum(tensors: Mapping[str, Tensor]) -> str:
+    """SHA-256 of the names and values."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        digest.update(name.encode())
+        digest.update(tensors[name].numpy().tobytes())
+    return digest.hexdigest()
 
 
 def _plain(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
