@@ -1,5 +1,6 @@
 """Classifiers of views with the interface of scikit-learn."""
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Self
@@ -13,7 +14,7 @@ from torch import Tensor
 from emboscope.errors import DataError
 from emboscope.evaluation.protocol import hold_out
 from emboscope.learning.architecture import Network, NetworkSettings
-from emboscope.learning.checkpoint import load_weights, save_weights, write_atomic
+from emboscope.learning.checkpoint import load_weights, weights_bytes, write_atomic
 from emboscope.learning.front_end import twin_of
 from emboscope.learning.loop import Rows, Task, fit_network
 from emboscope.learning.models import build_network, views_of
@@ -202,6 +203,7 @@ class SignalClassifier(ClassifierMixin, BaseEstimator):
         """Write `weights.safetensors` and `network.json`, from which `load` builds it again."""
         check_is_fitted(self, "network_")
         folder.mkdir(parents=True, exist_ok=True)
+        weights = weights_bytes(self.network_)
         summary = {
             "format_version": FORMAT_VERSION,
             "model": self.model,
@@ -212,9 +214,10 @@ class SignalClassifier(ClassifierMixin, BaseEstimator):
             "front_end": self.front_end and self.front_end.model_dump(mode="json"),
             "random_state": self.random_state,
             "history": self.history_,
+            "weights_sha256": hashlib.sha256(weights).hexdigest(),
         }
         write_atomic(folder / _NETWORK, json.dumps(summary).encode())
-        save_weights(folder / _WEIGHTS, self.network_)  # last: they tell that the model is whole
+        write_atomic(folder / _WEIGHTS, weights)  # last: they tell that the model is whole
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -247,7 +250,7 @@ class SignalClassifier(ClassifierMixin, BaseEstimator):
         classifier.shapes_ = {name: tuple(shape) for name, shape in summary["shapes"].items()}
         classifier.history_ = summary["history"]
         classifier._build()
-        load_weights(folder / _WEIGHTS, classifier.network_)
+        load_weights(folder / _WEIGHTS, classifier.network_, summary.get("weights_sha256"))
         classifier.network_.eval()
         return classifier
 
