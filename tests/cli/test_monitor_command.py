@@ -103,6 +103,7 @@ def test_a_recording_without_flow_is_written_and_exits_3(tmp_path, tiny):
         (("--model", "nowhere"), 3, "model 'nowhere': no such folder"),
         (("--least-probability", "2"), 2, "--least-probability 2"),
         (("--language", "de"), 2, "unknown; expected en, es, fr"),
+        (("--cut", "--language", "de"), 2, "unknown; expected en, es, fr"),
         (("--set", "treshold_db=4"), 2, "threshold_db"),
         (("--flow", "up"), 2, "--flow 'up'"),
         (("--cut", "--pseudonyms", "key"), 2, "--pseudonyms: of recordings alone"),

@@ -206,7 +206,7 @@ def test_steps_in_bytes_that_do_not_fit_are_refused(change, monkeypatch):
     out = Buffer(1, (2, 9, 11))
     weight = np.where(np.arange(54).reshape(2, 3, 3, 3) % 2, 0.5, -0.5).astype(np.float32)
     if change == "weights in floats":
-        monkeypatch.setattr(packed_file, "_WHOLE_FORMS", ("float32",))
+        monkeypatch.setattr(packed_file, "WHOLE_FORMS", ("float32",))
     tensors = {"weight": weight, "scale": np.ones(2, np.float32), "shift": np.zeros(2, np.float32)}
     whole = Operation("integer_convolution", out, source, tensors=tensors, kernel=(3, 3),
                       padding=(1, 1))  # fmt: skip

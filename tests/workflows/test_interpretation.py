@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import emboscope.workflows.interpretation as interpretation
 from emboscope.learning.architecture import NetworkSettings
 from emboscope.learning.settings import TrainSettings
 from emboscope.workflows.evaluate import evaluate
@@ -82,6 +83,20 @@ def test_one_encoder_has_no_weights_and_features_no_pictures(data, tmp_path):
     assert (tmp_path / "one" / "figures" / "latent.png").exists()
     evaluated(data, tmp_path / "tree", "tree")
     assert not (tmp_path / "tree" / "figures").exists()
+
+
+def test_a_stop_while_drawing_leaves_no_folder_of_a_few_pictures(data, tmp_path, monkeypatch):
+    def stopped(*_, **__):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(interpretation, "_neighbors", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            evaluated(data, tmp_path / "run", "cnn1d_compact")
+    assert not any("latent.png" in str(path) for path in tmp_path.rglob("*"))
+    evaluate(tmp_path / "run", data)
+    drawn = {path.name for path in (tmp_path / "run" / "figures").iterdir()}
+    assert drawn == {"latent.png", "neighbors.png", "saliency.png"}
 
 
 def test_lost_pictures_are_drawn_again_and_null_is_not_a_number(data, tmp_path):

@@ -132,6 +132,9 @@ def test_a_stopped_compression_goes_on_with_the_fold_it_was_in(data, trained, tm
         weights = (whole / file / "weights.safetensors").read_bytes()
         assert (parts / file / "weights.safetensors").read_bytes() == weights
     assert json.loads((parts / "run.json").read_text()) == request
+    third = run("compress", trained, *options, "--out", parts)
+    assert third.exit_code == 2
+    assert "finished already. Choose another folder." in third.stderr
 
 
 def test_weights_that_were_changed_are_refused(data, trained, tmp_path):
@@ -168,7 +171,10 @@ def test_a_run_that_was_refused_before_its_first_fold_is_begun_anew(data, tmp_pa
     assert refused.exit_code == 2
     mended = run("train", data, *OPTIONS, "--set", "epochs=1", "--out", out)
     assert mended.exit_code == 0, mended.output
-    assert f"Next: emboscope evaluate {out} --on {data}" in mended.stdout
+    assert f"Next: emboscope evaluate {out} --on {data}\n" in mended.stdout
+    named = [*OPTIONS, "--set", "epochs=1", "--sfreq", 173.61, "--force"]
+    again = run("train", data, *named, "--out", out)
+    assert f"evaluate {out} --on {data} --sfreq 173.61\n" in again.stdout
 
 
 def test_an_export_leaves_no_file_of_another_model(data, trained, tmp_path):

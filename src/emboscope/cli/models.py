@@ -1,5 +1,6 @@
 """Commands on models: train, evaluate, compress, export."""
 
+import shlex
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -18,6 +19,7 @@ from emboscope.cli.console import (
 
 if TYPE_CHECKING:
     from emboscope.workflows.evaluate import EvaluateResult
+    from emboscope.workflows.study import Own
     from emboscope.workflows.threshold_search import Trial
 
 Data = Annotated[str, typer.Argument(help="esr, hits, or your own CSV or NPZ.")]
@@ -72,7 +74,8 @@ def train(
 
     set_threads(threads)
     progress = progress_of(quiet, as_json)
-    source = load(data, sfreq, label_column, group_column, progress)
+    own = (sfreq, label_column, group_column)
+    source = load(data, *own, progress)
     effective = run_settings(
         settings,
         tuple(changes or ()),
@@ -94,12 +97,16 @@ def train(
     print_table(
         f"{effective.model} on {source.name}, validation parts", ["fold", "MCC × 100"], rows
     )
-    typer.echo(f"Run: {out}\nNext: emboscope evaluate {out}{_own_data(data)}")
+    typer.echo(f"Run: {out}\nNext: emboscope evaluate {out}{_named(data, own)}")
 
 
-def _own_data(name: str | None) -> str:
+def _named(data: str | None, own: "Own") -> str:
     """What names data of the user's own on the next command line."""
-    return f" --on {name}" if name is not None and Path(name).exists() else ""
+    if data is None or not Path(data).exists():
+        return ""
+    names = ("--sfreq", "--label-column", "--group-column")
+    given = [(name, str(each)) for name, each in zip(names, own, strict=True) if each is not None]
+    return " " + shlex.join(["--on", data, *(part for pair in given for part in pair)])
 
 
 def _show_search(trials: "list[Trial]", out: Path, as_json: bool) -> None:
@@ -203,7 +210,8 @@ def compress(
         typer.Option("--set", help="key=value, for example t_max=1.5 or training.epochs=20."),
     ] = None,
     search: Annotated[
-        int | None, typer.Option(help="Try so many pairs of thresholds, on validation.", min=1)
+        int | None,
+        typer.Option(help="Try so many pairs of thresholds, of pttq otherwise.", min=1),
     ] = None,
     on: Annotated[str | None, typer.Option(help="The data, where it is a file.")] = None,
     sfreq: Sfreq = None,
@@ -226,8 +234,11 @@ def compress(
 
     set_threads(threads)
     progress = progress_of(quiet, as_json)
+    if method is None and search is not None:
+        method = "pttq"  # the default has no thresholds to search
     effective = compress_settings(method, tuple(changes or ()))
-    data = run_data(run, on, (sfreq, label_column, group_column), progress)
+    own = (sfreq, label_column, group_column)
+    data = run_data(run, on, own, progress)
     if search is not None:
         from emboscope.workflows.threshold_search import search_thresholds
 
@@ -246,7 +257,7 @@ def compress(
             for n, cost in enumerate(costs)
         ],
     )  # fmt: skip
-    typer.echo(f"Run: {out}\nNext: emboscope evaluate {out}{_own_data(on)}")
+    typer.echo(f"Run: {out}\nNext: emboscope evaluate {out}{_named(on, own)}")
 
 
 @command

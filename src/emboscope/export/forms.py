@@ -12,6 +12,7 @@ FORMS = (
     "float32", "2-bit", "5 trits a byte", "bitmap", "gap lists", "1-bit", "8-bit", "4-bit",
     "codebook", "sparse",
 )  # fmt: skip
+WHOLE_FORMS = FORMS[1:8]  # those that steps in whole numbers read
 _TRITS = 3 ** np.arange(5)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from emboscope.errors import DataError
-from emboscope.export.forms import Packed, unpack
+from emboscope.export.forms import WHOLE_FORMS, Packed, unpack
 from emboscope.export.program import ACTIVATIONS, KINDS
 from emboscope.export.steps import activated, convolved, pooled, read
 
@@ -53,7 +53,7 @@ def _whole_sums(
     values = unpack(packed)
     if packed.form in ("8-bit", "4-bit"):
         sides = [(scale, values)]
-    elif packed.form in ("float32", "codebook", "sparse"):
+    elif packed.form not in WHOLE_FORMS:
         raise DataError(
             f"packed model: weights of form '{packed.form}' in whole numbers. Export it again."
         )

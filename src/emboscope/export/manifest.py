@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-import safetensors.torch
 from pydantic import Field, PositiveFloat
 from torch import nn
 
 from emboscope.errors import DataError, EmboscopeError, SettingsError
+from emboscope.learning.checkpoint import weights_bytes
 from emboscope.learning.estimator import SignalClassifier
 from emboscope.learning.models import views_of
 from emboscope.settings import Settings
@@ -57,8 +57,7 @@ class Manifest(Settings):
 
 def weights_sha256(network: nn.Module) -> str:
     """The sum of a network's state dict, as safetensors writes it."""
-    tensors = {name: tensor.cpu().contiguous() for name, tensor in network.state_dict().items()}
-    return hashlib.sha256(safetensors.torch.save(tensors)).hexdigest()
+    return hashlib.sha256(weights_bytes(network)).hexdigest()
 
 
 def package_versions() -> dict[str, str]:

@@ -32,7 +32,7 @@ import torch
 
 from emboscope.compression.encodings import stored_bits
 from emboscope.errors import DataError
-from emboscope.export.forms import FORMS, Packed, pack
+from emboscope.export.forms import FORMS, WHOLE_FORMS, Packed, pack
 from emboscope.export.manifest import NOTICE
 from emboscope.export.program import (
     ACTIVATIONS,
@@ -53,7 +53,6 @@ _STEP = struct.Struct("<24i")
 _TENSOR = struct.Struct("<5I2fI")
 _ALIGNED = 16
 _NAMES = ("weight", "scale", "shift")
-_WHOLE_FORMS = ("2-bit", "5 trits a byte", "bitmap", "gap lists", "1-bit", "8-bit", "4-bit")
 
 
 @dataclass(frozen=True)
@@ -218,7 +217,7 @@ def _step(operation: Operation, offsets: list[int], tensors: _Tensors) -> tuple[
     weighted = operation.kind in WEIGHTED
     if weighted:
         whole = operation.kind in WEIGHTED[1:]
-        packed = smallest(given["weight"], _WHOLE_FORMS if whole else FORMS)
+        packed = smallest(given["weight"], WHOLE_FORMS if whole else FORMS)
         if packed.row_scales is not None:
             given["scale"] = given["scale"] * packed.row_scales
     numbers = []

@@ -2,6 +2,7 @@
 
 import math
 import os
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,6 @@ import numpy as np
 
 from emboscope.annotation.soft_labels import brier, expected_calibration_error
 from emboscope.datasets.dataset import Dataset
-from emboscope.errors import DataError
 from emboscope.evaluation.metrics import confusion_matrix, scores
 from emboscope.evaluation.protocol import LEAKAGE_NOTE, Fold
 from emboscope.evaluation.statistics import Estimate, corrected_t, paired_difference
@@ -22,9 +22,10 @@ from emboscope.workflows.files import FORMAT_VERSION, NOTICE, read_json, write_j
 from emboscope.workflows.fold_models import FOLD_KINDS, Fitted, FoldJob
 from emboscope.workflows.interpretation import interpret
 from emboscope.workflows.run_settings import RunSettings
-from emboscope.workflows.train import data_hash, fold_folder, read_run, run_folds
+from emboscope.workflows.train import fold_folder, read_run, run_folds, same_data
 
 BASELINE = "gradient_boosting"
+_PICTURES = "figures"  # folder of a run
 _WANTED_RIGHT = 0.95  # of the answers, where the model may say "unknown"
 
 
@@ -88,11 +89,11 @@ def evaluate(
     if (run / "metrics.json").is_file():
         result = _stored(read_json(run / "metrics.json"))
         if data is not None:
-            _check_data(run, data, request)
-        if figures and data is not None and not (run / "figures").is_dir():
+            same_data(run, data, request)
+        if figures and data is not None and not (run / _PICTURES).is_dir():
             _draw_again(run, data, settings, progress)
         return result
-    data = _check_data(run, data, request)
+    data = same_data(run, data, request)
     parts = run_folds(data, settings)
     baseline_name = _baseline_name(settings.model)
     predicted = {name: np.full(len(data.y), -1) for name in (settings.model, baseline_name)}
@@ -122,15 +123,8 @@ def evaluate(
     )
     write_json(run / "metrics.json", _content(result, settings.seed, len(parts)))
     if classifiers and figures:
-        interpret(classifiers, data, parts, run / "figures", progress)
+        _draw(classifiers, data, parts, run, progress)
     return result
-
-
-def _check_data(run: Path, data: Dataset | None, request: dict) -> Dataset:
-    """The data, if it is what the run was trained on."""
-    if data is None or data_hash(data) != request["data_hash"]:
-        raise DataError(f"run '{run}': trained on other data than this. Name the same data set.")
-    return data
 
 
 def _draw_again(run: Path, data: Dataset, settings: RunSettings, progress: Progress) -> None:
@@ -142,7 +136,20 @@ def _draw_again(run: Path, data: Dataset, settings: RunSettings, progress: Progr
     ]
     networks = [each for each in loaded if isinstance(each, SignalClassifier)]
     if networks:
-        interpret(networks, data, parts, run / "figures", progress)
+        _draw(networks, data, parts, run, progress)
+
+
+def _draw(
+    networks: list[SignalClassifier],
+    data: Dataset,
+    parts: list[Fold],
+    run: Path,
+    progress: Progress,
+) -> None:
+    """All pictures or none: they are drawn aside, so that a stop leaves no folder of a few."""
+    with tempfile.TemporaryDirectory(dir=run) as place:
+        interpret(networks, data, parts, Path(place) / _PICTURES, progress)
+        (Path(place) / _PICTURES).replace(run / _PICTURES)
 
 
 def _calibration(classifier: Fitted, p: np.ndarray, data: Dataset, fold: Fold) -> dict[str, float]:

@@ -11,7 +11,7 @@ from emboscope.compression.normalization import STATISTICS
 from emboscope.compression.quantizers import QUANTIZERS
 from emboscope.datasets import OwnFile, load_dataset
 from emboscope.datasets.dataset import DATASETS, Dataset
-from emboscope.errors import DataError, SettingsError
+from emboscope.errors import SettingsError
 from emboscope.evaluation.protocol import Fold
 from emboscope.learning.architecture import NetworkSettings
 from emboscope.learning.compute import set_threads
@@ -31,11 +31,12 @@ from emboscope.workflows.profiled_data import in_profile, with_views
 from emboscope.workflows.train import (
     RunSettings,
     claim,
-    data_hash,
     fold_folder,
     labelled,
+    nameless,
     read_run,
     run_folds,
+    same_data,
     train,
 )
 
@@ -70,7 +71,7 @@ def run_data(run: Path, on: str | None, own: Own, progress: Progress = silent) -
     if on is None and name not in DATASETS:
         if (run / "metrics.json").is_file():
             return None
-        raise _nameless(run, request)
+        raise nameless(run, request)
     return run_views(load(name, *own, progress), settings)
 
 
@@ -182,7 +183,7 @@ def network_run(run: Path, data: Dataset | None) -> tuple[RunSettings, dict, Dat
     """
     settings, request = read_run(run)
     check_network(run, settings.model)
-    return settings, request, _same_data(run, data, request)
+    return settings, request, same_data(run, data, request)
 
 
 def compress_run(
@@ -206,7 +207,8 @@ def compress_run(
     for index in range(len(parts)):
         SignalClassifier.load(fold_folder(run, index))  # refused before anything is written
     request = {**request, "method": small.method, "source": run.name}
-    claim(out, {**request, "finished": False, "compression": small.model_dump(mode="json")})
+    begun = {**request, "finished": False, "compression": small.model_dump(mode="json")}
+    claim(out, begun, "Choose another folder.")
     costs = []
     for index, fold in enumerate(parts):
         folder = fold_folder(out, index)
@@ -235,13 +237,8 @@ def export_data(
         return None
     data = run_data(run, on, own, progress)
     if data is None:
-        raise _nameless(run, read_run(run)[1])
+        raise nameless(run, read_run(run)[1])
     return data
-
-
-def _nameless(run: Path, request: dict) -> DataError:
-    """That the data of a run has to be named."""
-    return DataError(f"run '{run}': trained on the file '{request['data']}'. Name it with --on.")
 
 
 def export_fold(
@@ -264,7 +261,7 @@ def export_fold(
         raise SettingsError(f"--fold {fold}: run '{run}' has no such fold. Choose a smaller one.")
     evidence = None
     if data is not None:
-        data = _same_data(run, data, request)
+        data = same_data(run, data, request)
         evidence = _evidence(data, run_folds(data, settings)[fold])
     scores = read_json(run / "metrics.json")["scores"] if (run / "metrics.json").is_file() else {}
     metrics = {name: each["mean"] for name, each in scores.items()}
@@ -276,15 +273,6 @@ def export_fold(
         return _shown(out / _FILES[names[0]], check)
     parts = {name: _shown(out / _FILES[name], check[name]) for name in names}
     return {f"{name}: {key}": value for name, part in parts.items() for key, value in part.items()}
-
-
-def _same_data(run: Path, data: Dataset | None, request: dict) -> Dataset:
-    """The data, refused where the run was trained on other."""
-    if data is None:
-        raise _nameless(run, request)
-    if data_hash(data) != request["data_hash"]:
-        raise DataError(f"run '{run}': trained on other data than this. Name the same data set.")
-    return data
 
 
 def _evidence(data: Dataset, fold: Fold) -> Evidence:

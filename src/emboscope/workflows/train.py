@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from emboscope.datasets.dataset import Dataset
-from emboscope.errors import SettingsError
+from emboscope.errors import DataError, SettingsError
 from emboscope.evaluation.protocol import Fold, folds
 from emboscope.learning.devices import check_device
 from emboscope.progress import Progress, silent
@@ -145,8 +145,35 @@ def _request(data: Dataset, settings: RunSettings) -> dict:
 _DECIDING = ("data_hash", "settings", "versions", "threads", "source", "compression")
 
 
-def claim(run: Path, request: dict) -> None:
+def same_data(run: Path, data: Dataset | None, request: dict) -> Dataset:
+    """The data of a run; refused where it was trained on other, or none is named.
+
+    Raises
+    ------
+    DataError
+    """
+    if data is None:
+        raise nameless(run, request)
+    if data_hash(data) != request["data_hash"]:
+        raise DataError(f"run '{run}': trained on other data than this. Name the same data set.")
+    return data
+
+
+def nameless(run: Path, request: dict) -> DataError:
+    """That the data of a run has to be named."""
+    return DataError(f"run '{run}': trained on the file '{request['data']}'. Name it with --on.")
+
+
+def claim(run: Path, request: dict, again: str = "Pass --force to train it again.") -> None:
     """Take a new folder, or one in which no fold was begun, or go on in one of the same request.
+
+    Parameters
+    ----------
+    run : Path
+    request : dict
+        What decides the models, for `run.json`.
+    again : str
+        What to do with a run that is finished.
 
     Raises
     ------
@@ -162,14 +189,15 @@ def claim(run: Path, request: dict) -> None:
         return
     found = read_json(path)
     if found.get("finished"):
-        raise SettingsError(f"run '{run}': finished already. Pass --force to train it again.")
+        raise SettingsError(f"run '{run}': finished already. {again}")
     changed = [key for key in _DECIDING if found.get(key) != request.get(key)]
     if changed and any(run.glob("fold-*/*")):
         raise SettingsError(
             f"run '{run}': begun with other {changed[0]}. Repeat the same command to go on, or "
             "choose another folder."
         )
-    write_json(path, request)
+    if changed:
+        write_json(path, request)
 
 
 def labelled(progress: Progress, index: int, n_folds: int) -> Progress:
