@@ -113,6 +113,10 @@ def test_nothing_is_written_when_the_numbers_differ(tmp_path):
     with pytest.raises(EmboscopeError, match="differs by .* expected at most -1"):
         export_c(classifier, tmp_path / "out", arrays(), tolerance=-1)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_prefix_that_is_no_name_and_too_few_classes_are_refused(tmp_path):
+    classifier = classifier_of(trained("mlp"), "mlp")
     with pytest.raises(SettingsError, match="prefix '2d': no name in C"):
         export_c(classifier, tmp_path, form=CodeForm(prefix="2d"))
     with pytest.raises(SettingsError, match="prefix 'emb': taken by the runtime"):
@@ -321,3 +325,16 @@ def test_a_cache_folder_that_cannot_be_made_is_told(tmp_path, monkeypatch):
     monkeypatch.setenv("EMBOSCOPE_CACHE", str(tmp_path / "file"))
     with pytest.raises(EmboscopeError, match="cannot be made .*EMBOSCOPE_CACHE"):
         compiled("int one(void) { return 1; }")
+
+
+def test_a_convolution_that_writes_into_its_own_scratch_is_refused():
+    ones = {"weight": np.ones((2, 1, 3, 3), np.float32), "scale": np.ones(2, np.float32),
+            "shift": np.zeros(2, np.float32)}  # fmt: skip
+    content = content_of("convolution", [(1, 6, 6)], (2, 4, 4), tensors=ones, kernel=(3, 3))
+    assert Runtime(content)
+    for out, scratch in ((15, 0), (0, 8)):  # at the start, and within the output
+        lying = bytearray(content)
+        struct.pack_into("<i", lying, 84, out)
+        struct.pack_into("<I", lying, 56, scratch)
+        with pytest.raises(DataError, match="malformed"):
+            Runtime(with_crc(bytes(lying)))

@@ -140,6 +140,7 @@ def with_notes(content, old, new):
         (b'"measures": [12]', b'"measures": [11]'),
         (b'"measures": [12]', b'"measures": [-4]'),
         (b'"measures": [12]', b'"measures": "12"'),
+        (b'"inputs": {"measures": [12]}, ', b'"inputs":{"measures":[-2,-6]},'),
         (b'"inputs"', b'"outputs'),
         (b'{"classes"', b'["classes"'),
         (b'"inputs": {"measures": [12]}', b'"inputs": {                }'),

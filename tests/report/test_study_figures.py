@@ -51,6 +51,7 @@ def test_names_of_spots_at_one_place_cover_neither_each_other_nor_marks(monkeypa
     drawn = []
     monkeypatch.setattr(study_figures, "png", lambda figure: drawn.append(figure) or b"")
     spots = [spot(f"network number {n}", 10.0, 90 + 0.1 * n) for n in range(12)]
+    spots += [spot("its neighbor is near", 2.0, 85.0), spot("near", 2.3, 85.0)]
     spots_figure([*spots, spot("far", 1.0, 80.0)], FRAME)
     axes = drawn[0].axes[0]
     canvas = FigureCanvasAgg(drawn[0])
