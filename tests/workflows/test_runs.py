@@ -169,6 +169,9 @@ def test_a_run_that_was_refused_before_its_first_fold_is_begun_anew(data, tmp_pa
     out = tmp_path / "run"
     refused = run("train", data, *OPTIONS, "--set", "loss=foo", "--out", out)
     assert refused.exit_code == 2
+    run("train", data, *OPTIONS, "--set", "loss=bar", "--out", out)
+    begun = json.loads((out / "run.json").read_text())
+    assert begun["settings"]["training"]["loss"] == "bar"
     mended = run("train", data, *OPTIONS, "--set", "epochs=1", "--out", out)
     assert mended.exit_code == 0, mended.output
     assert f"Next: emboscope evaluate {out} --on {data}\n" in mended.stdout
