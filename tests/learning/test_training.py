@@ -141,6 +141,39 @@ def test_the_fusion_penalty_of_the_settings_draws_the_weights_together(rng):
     assert spreads[1] < 1e-3 < spreads[0]
 
 
+def small(**options):
+    training = TrainSettings(epochs=3, batch=16, **options)
+    return SignalClassifier("hybrid_late", network=COMPACT, training=training, device="cpu")
+
+
+def test_a_refitted_model_learned_from_all_rows_and_keeps_what_validation_set(rng):
+    views, y = data(rng)
+    first = small().fit(views, y, np.arange(64) // 4)
+    whole = first.refitted(views, y)
+    alone = small().fit(views, y, validation=np.empty(0, int))
+    scores, temperature = first.network_.scores.clone(), float(first.network_.temperature)
+    assert scores.abs().max() > 0
+    assert torch.equal(whole.network_.scores, scores)
+    assert float(whole.network_.temperature) == temperature
+    assert not torch.equal(alone.network_.scores, scores)
+    assert_allclose(whole.member_proba(views), alone.member_proba(views), atol=1e-6)
+    assert not np.allclose(whole.member_proba(views), first.member_proba(views), atol=1e-3)
+
+
+def test_the_epoch_of_a_refitted_model_cannot_be_chosen(rng):
+    views, y = data(rng)
+    first = small(keep="best").fit(views, y, np.arange(64) // 4)
+    with pytest.raises(SettingsError, match="'best' or patience without a validation part"):
+        first.refitted(views, y)
+
+
+def test_a_refitted_model_needs_the_same_classes(rng):
+    views, y = data(rng)
+    first = small().fit(views, y, np.arange(64) // 4)
+    with pytest.raises(DataError, match=r"classes \[0, 2\]; expected \[0, 1\], as before"):
+        first.refitted(views, 2 * y)
+
+
 def test_a_balanced_sampler_shows_rare_classes_as_often():
     y = torch.tensor([0] * 900 + [1] * 100)
     rows = Rows({"waveform": torch.zeros(1000, 1, 32)}, y)

@@ -11,10 +11,13 @@ from emboscope.datasets.hits import Hits
 from emboscope.errors import DataError, SettingsError
 from emboscope.evaluation.protocol import check_disjoint
 from emboscope.learning.architecture import NetworkSettings
+from emboscope.learning.classical import FeatureClassifier
+from emboscope.learning.estimator import SignalClassifier
 from emboscope.learning.settings import TrainSettings
 from emboscope.workflows.evaluate import probabilities
 from emboscope.workflows.model_cells import (
     ModelSettings,
+    baseline_mcc,
     fold_of,
     judged,
     loaded,
@@ -81,6 +84,40 @@ def test_soft_labels_are_for_networks_and_symmetric_noise(npz):
     asymmetric = ModelSettings(data=npz, labels="soft", noise=0.1, noise_kind="asymmetric")
     with pytest.raises(SettingsError, match="expected 'symmetric' for soft labels"):
         training_labels(data, rows, asymmetric, 0)
+
+
+def test_a_refitted_cell_tests_members_that_saw_the_validation_part(npz, monkeypatch):
+    seen = []
+    fit = SignalClassifier.fit
+
+    def counted(self, views, y, *args, **options):
+        seen.append((len(y), len(options["validation"])))
+        return fit(self, views, y, *args, **options)
+
+    monkeypatch.setattr(SignalClassifier, "fit", counted)
+    settings = ModelSettings(data=npz, refit=True, **QUICK)
+    numbers = trained_model(settings, 0)
+    assert seen == [(160, 24), (160, 0)]
+    assert np.isfinite(numbers["validation_mcc"])
+    members = {numbers["mcc_member_0"], numbers["mcc_member_1"]}
+    assert any(numbers["gain"] == pytest.approx(numbers["mcc"] - one) for one in members)
+    once = trained_model(settings.model_copy(update={"refit": False}), 0)
+    assert numbers["brier"] != once["brier"]
+    assert numbers["validation_loss"] == pytest.approx(once["validation_loss"])
+
+
+def test_a_refitted_baseline_learned_from_all_rows(npz, monkeypatch):
+    seen = []
+    fit = FeatureClassifier.fit
+
+    def counted(self, views, y, groups=None, validation=None, **options):
+        seen.append(len(y) - (0 if validation is None else len(validation)))
+        return fit(self, views, y, groups, validation, **options)
+
+    monkeypatch.setattr(FeatureClassifier, "fit", counted)
+    kind = loaded(ModelSettings(data=npz)).group_kind
+    assert baseline_mcc(npz, kind, 3, 0, refit=True) > 0.8
+    assert seen == [136, 160]
 
 
 class OfOneClass:

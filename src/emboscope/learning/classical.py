@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Self
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.linear_model import RidgeClassifierCV
@@ -207,6 +207,13 @@ class FeatureClassifier(ClassifierMixin, BaseEstimator):
             self.history_.append({"validation_mcc": mcc(y[held], guessed)})
         progress("training", 1, 1)
         return self
+
+    def refitted(
+        self, views: dict[str, np.ndarray], y: np.ndarray, progress: Progress = silent
+    ) -> Self:
+        """A new one that learned from all labelled rows, those that validated this one included."""
+        whole: Self = clone(self).fit(views, y, progress=progress)
+        return whole
 
     def predict(self, views: dict[str, np.ndarray]) -> np.ndarray:
         """The likeliest class of each row."""

@@ -7,7 +7,7 @@ from typing import Self
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
@@ -16,6 +16,7 @@ from emboscope.evaluation.protocol import hold_out
 from emboscope.learning.architecture import Network, NetworkSettings
 from emboscope.learning.checkpoint import load_weights, weights_bytes, write_atomic
 from emboscope.learning.front_end import twin_of
+from emboscope.learning.fusion import LateFusion
 from emboscope.learning.loop import Rows, Task, fit_network
 from emboscope.learning.models import build_network, views_of
 from emboscope.learning.reading import read, read_embeddings, read_members, read_projected
@@ -147,6 +148,44 @@ class SignalClassifier(ClassifierMixin, BaseEstimator):
         self.history_ = fit_network(task, settings, checkpoint, self.device, progress)
         return self
 
+    def refitted(
+        self,
+        views: dict[str, np.ndarray],
+        y: np.ndarray,
+        progress: Progress = silent,
+        *,
+        sample_weight: np.ndarray | None = None,
+    ) -> Self:
+        """A new one that learned from all labelled rows, those that validated this one included.
+
+        What only held-out rows can set stays that of this one: the weights of a late fusion and
+        the temperature. So the rows that validated are of no use any more to choose with.
+
+        Parameters
+        ----------
+        views, y, sample_weight
+            As of `fit`.
+
+        Raises
+        ------
+        DataError
+            If the rows have other classes than those that this one learned from.
+        SettingsError
+            If the epoch is to be chosen by rows that validate (`keep = "best"` or `patience`).
+        """
+        check_is_fitted(self, "network_")
+        none = np.empty(0, dtype=np.intp)
+        whole: Self = clone(self).fit(
+            views, y, validation=none, progress=progress, sample_weight=sample_weight
+        )
+        if not np.array_equal(whole.classes_, self.classes_):
+            raise DataError(
+                f"labels: classes {whole.classes_.tolist()}; expected {self.classes_.tolist()}, as "
+                "before. Give the same rows."
+            )
+        _settle_as(whole.network_, self.network_)
+        return whole
+
     def predict_proba(self, views: dict[str, np.ndarray]) -> np.ndarray:
         """Probability of each class of `classes_`, shape (n_samples, n_classes)."""
         return np.exp(self.log_proba(views))
@@ -277,6 +316,14 @@ class SignalClassifier(ClassifierMixin, BaseEstimator):
                     f"view '{name}': not finite; expected finite values. Mend the rows."
                 )
         return views
+
+
+@torch.no_grad()
+def _settle_as(network: Network, settled: Network) -> None:
+    """Take over what held-out rows have set: weights of a late fusion, temperature."""
+    if isinstance(network, LateFusion) and isinstance(settled, LateFusion):
+        network.scores.copy_(settled.scores)
+    network.temperature.copy_(settled.temperature)
 
 
 def _parts(

@@ -53,6 +53,7 @@ class ModelSettings(Settings):
     noise: float = Field(default=0.0, ge=0, lt=1)  # share of training labels made wrong
     noise_kind: Literal["symmetric", "asymmetric"] = "symmetric"
     drop_noisy: bool = False  # rows whose label is wrong are left out
+    refit: bool = False  # trained anew on the validating rows too, when these have set the weights
 
 
 def trained_model(
@@ -68,13 +69,14 @@ def trained_model(
     """
     data = loaded(settings, seed)
     fold = fold_of(data, settings, seed)
-    classifier = fitted(data, fold, settings, seed, progress)
-    numbers = judged(probabilities(classifier, data, fold.test), data, fold.test)
-    numbers |= _of_members(classifier, data, fold, numbers["mcc"])
-    numbers |= _of_size(classifier, data)
-    numbers |= _of_validation(classifier)
+    first = fitted(data, fold, settings, seed, progress)
+    final = _refitted(first, data, fold, settings, seed, progress) if settings.refit else first
+    numbers = judged(probabilities(final, data, fold.test), data, fold.test)
+    numbers |= _of_members(first, final, data, fold, numbers["mcc"])
+    numbers |= _of_size(final, data)
+    numbers |= _of_validation(first)
     split = settings.split or data.group_kind
-    baseline = baseline_mcc(settings.data, split, settings.folds, seed)
+    baseline = baseline_mcc(settings.data, split, settings.folds, seed, settings.refit)
     return {**numbers, "over_features": numbers["mcc"] - baseline}
 
 
@@ -200,7 +202,7 @@ def judged(full: np.ndarray, data: Dataset, rows: np.ndarray) -> dict[str, float
 
 
 @functools.lru_cache(maxsize=64)
-def baseline_mcc(name: str, split: str, n_folds: int, seed: int) -> float:
+def baseline_mcc(name: str, split: str, n_folds: int, seed: int, refit: bool = False) -> float:
     """MCC of gradient boosting, with true labels, on the fold of a repeat."""
     settings = ModelSettings(data=name, split=split, folds=n_folds, model=_BASELINE)
     data = loaded(settings, seed)
@@ -208,29 +210,44 @@ def baseline_mcc(name: str, split: str, n_folds: int, seed: int) -> float:
         return float("nan")
     fold = fold_of(data, settings, seed)
     classifier = fitted(data, fold, settings, 0)
+    if refit:
+        classifier = _refitted(classifier, data, fold, settings, 0)
     return mcc(data.y[fold.test], classifier.predict(data.rows(fold.test)))
 
 
+def _refitted(
+    classifier: Classifier,
+    data: Dataset,
+    fold: Fold,
+    settings: ModelSettings,
+    seed: int,
+    progress: Progress = silent,
+) -> Classifier:
+    """One that learned from the validation part too, with the labels of the first training."""
+    rows = np.concatenate([fold.train, fold.validation])
+    y, kept = training_labels(data, rows, settings, seed)
+    return classifier.refitted(data.rows(rows[kept]), y[kept], progress)
+
+
 def _of_members(
-    classifier: Classifier, data: Dataset, fold: Fold, reached: float
+    first: Classifier, final: Classifier, data: Dataset, fold: Fold, reached: float
 ) -> dict[str, float]:
     """MCC of the members of a late fusion, and the gain over the one that validation prefers.
 
+    The final ones are tested; those that the validating rows did not train are validated.
     Of any other model, and of a member that is not there, NaN.
     """
     numbers = {f"mcc_member_{index}": float("nan") for index in range(_MEMBERS_SHOWN)}
-    is_late = isinstance(classifier, SignalClassifier) and isinstance(
-        classifier.network_, LateFusion
-    )
+    is_late = isinstance(first, SignalClassifier) and isinstance(first.network_, LateFusion)
     if not is_late:
         return {**numbers, "gain": float("nan")}
 
-    def members(rows: np.ndarray) -> list[float]:
+    def members(classifier: Classifier, rows: np.ndarray) -> list[float]:
         of_members = classifier.member_proba(data.rows(rows))
         chosen = classifier.classes_[of_members.argmax(axis=2)]
         return [mcc(data.y[rows], chosen[:, index]) for index in range(chosen.shape[1])]
 
-    tested, validated = members(fold.test), members(fold.validation)
+    tested, validated = members(final, fold.test), members(first, fold.validation)
     numbers |= {f"mcc_member_{index}": value for index, value in enumerate(tested)}
     return {**numbers, "gain": reached - tested[int(np.argmax(validated))]}
 
