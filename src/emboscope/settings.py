@@ -4,7 +4,7 @@ import difflib
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Self
+from typing import Self, get_args
 
 import tomli_w
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -48,14 +48,24 @@ def _sentence(cls: type[BaseModel], where: str, error: ValidationError) -> str:
 
 
 def _group(cls: type[BaseModel], where: tuple[int | str, ...]) -> type[BaseModel]:
-    """The settings class inside another that a path leads to."""
+    """The settings class inside another that a path leads to; numbers are places in a list."""
     for name in where:
-        field = cls.model_fields.get(str(name))
-        inner = field.annotation if field else None
-        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
+        if isinstance(name, int):
+            continue
+        field = cls.model_fields.get(name)
+        inner = None if field is None else _settings_in(field.annotation)
+        if inner is None:
             break
         cls = inner
     return cls
+
+
+def _settings_in(annotation: object) -> type[BaseModel] | None:
+    """The settings class that a field holds: itself, in a list, or beside None."""
+    for each in (annotation, *get_args(annotation)):
+        if isinstance(each, type) and issubclass(each, BaseModel):
+            return each
+    return None
 
 
 def read_toml(path: Path) -> dict[str, object]:

@@ -55,7 +55,8 @@ def test_an_unknown_format_version_is_refused_with_the_remedy(exported):
 
 
 def test_an_unreadable_manifest_is_refused(tmp_path):
-    with pytest.raises(DataError, match="not readable"):
+    remedy = f"expected the folder of an export. .*emboscope export {tmp_path} --out exported"
+    with pytest.raises(DataError, match=remedy):
         read_manifest(tmp_path)
     (tmp_path / "manifest.json").write_text("{")
     with pytest.raises(DataError, match="not readable"):

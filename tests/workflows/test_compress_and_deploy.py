@@ -14,7 +14,15 @@ from emboscope.learning.settings import TrainSettings
 from emboscope.representations.front_end import FrontEnd
 from emboscope.representations.views import WaveformSettings
 from emboscope.workflows.compress import compress_model
-from emboscope.workflows.deploy import TARGETS, Evidence, Form, deploy_model, origin_of, tell_origin
+from emboscope.workflows.deploy import (
+    TARGETS,
+    About,
+    Evidence,
+    Form,
+    deploy_model,
+    origin_of,
+    tell_origin,
+)
 from emboscope.workflows.study import compress_settings
 
 
@@ -54,7 +62,9 @@ def test_only_the_rows_of_the_training_are_read(run, tmp_path):
 @pytest.mark.parametrize("target", sorted(TARGETS))
 def test_every_target_writes_a_manifest_that_holds(target, run, tmp_path):
     folder, views, _ = run
-    manifest = deploy_model(folder, tmp_path, target, Evidence(views), ("normal", "abnormal"))
+    manifest = deploy_model(
+        folder, tmp_path, target, Evidence(views), About(("normal", "abnormal"))
+    )
     assert read_manifest(tmp_path) == manifest
     assert (manifest.target, manifest.classes) == (target, ("normal", "abnormal"))
 
@@ -110,7 +120,12 @@ def test_an_unknown_target_or_a_missing_run_is_refused(run, tmp_path):
 def test_both_targets_share_one_folder_and_one_manifest(run, tmp_path):
     folder, views, y = run
     evidence = Evidence(views, y)
-    manifest = deploy_model(folder, tmp_path, ("c", "onnx", "c"), evidence, ("normal", "abnormal"))
+    seen = []
+    about = About(("normal", "abnormal"))
+    manifest = deploy_model(
+        folder, tmp_path, ("c", "onnx", "c"), evidence, about, None, lambda *told: seen.append(told)
+    )
+    assert seen == [("exporting and checking", done, 2) for done in range(3)]
     assert read_manifest(tmp_path) == manifest
     assert manifest.target == "c+onnx"
     assert set(manifest.files) == {"model.c", "model.h", "model.emb", "model.onnx", "check.json"}

@@ -121,3 +121,5 @@ def test_a_file_of_settings_decides_unless_an_option_does(data, tmp_path):
     assert (settings.model, settings.folds, settings.seed) == ("cnn1d_compact", 4, 3)
     assert settings.split == data.group_kind
     assert (settings.training.epochs, settings.training.regularizers.dec) == (2, 0.1)
+    named = run_settings(path, ("training.epochs=2", "network.dropout=0.1"), options, data)
+    assert (named.training.epochs, named.network.dropout) == (2, 0.1)

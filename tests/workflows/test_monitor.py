@@ -393,6 +393,14 @@ def test_a_tie_is_said_as_the_model_says_it():
 # --- what else is given --------------------------------------------------------------------------
 
 
+def test_a_side_of_the_flow_that_is_none_is_refused_before_a_folder_is_made(
+    recording, tiny, tmp_path
+):
+    with pytest.raises(SettingsError, match="--flow 'up': unknown; expected towards or away"):
+        monitor([recording], tmp_path / "out", options(tiny, flow="up"))
+    assert not (tmp_path / "out").exists()
+
+
 def test_recordings_need_a_folder_for_the_results(recording, tiny):
     with pytest.raises(SettingsError, match="--out: missing"):
         monitor([recording], None, options(tiny))

@@ -306,6 +306,7 @@ area = "spread_ms"
         ('x = "spread_ms"', 'x = "ms"', "table 'first' has no column 'ms'; expected accuracy"),
         ('area = "spread_ms"', 'area = "kb"', "table 'first' has no column 'kb'"),
         ('y = "accuracy"', "", "has no column 'mcc'"),
+        ("area = ", "aera = ", "figures.0.aera: unknown setting. Did you mean 'area'"),
         ('"plane"', '"plane"\ntables = ["first"]\nx = "empty"\n[[figures]]\nname = "plane"',
          "two figures 'plane'; expected one"),
     ],

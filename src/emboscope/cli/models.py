@@ -297,8 +297,9 @@ def export(
     wanted = targets or ["onnx"]
     form = export_form(wanted, weights, front_end, integer)
     own = (sfreq, label_column, group_column)
-    data = export_data(run, on, own, form, progress_of(quiet, as_json))
-    result = export_fold(run, out, wanted, fold, form, data)
+    progress = progress_of(quiet, as_json)
+    data = export_data(run, on, own, form, progress)
+    result = export_fold(run, out, wanted, fold, form, data, progress)
     if as_json:
         print_json(result)
         return

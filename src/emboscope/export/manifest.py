@@ -152,6 +152,11 @@ def read_manifest(folder: Path) -> Manifest:
         If it is missing, of an unknown format version, or a file is not what was exported.
     """
     path = folder / "manifest.json"
+    if not path.is_file():
+        raise DataError(
+            f"model '{folder}': no manifest.json; expected the folder of an export. Make one of a "
+            f"finished run: emboscope export {folder} --out exported."
+        )
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:

@@ -16,6 +16,7 @@ from emboscope.export.onnx_forms import WEIGHTS, OnnxForm
 from emboscope.export.onnx_runtime import OnnxRuntime
 from emboscope.export.runtime import Runtime, compiler
 from emboscope.learning.estimator import SignalClassifier
+from emboscope.progress import Progress, silent
 from emboscope.registry import Registry
 from emboscope.workflows.cells import SIMULATED
 from emboscope.workflows.classes import SIMULATED as FROM_SIMULATED
@@ -27,6 +28,22 @@ TARGETS["onnx"] = export_onnx
 TARGETS["c"] = export_c
 
 _FILES = {"model.c", "model.h", "model.emb", "model.onnx"}
+
+
+@dataclass(frozen=True)
+class About:
+    """What a manifest tells of a model that its weights do not.
+
+    Attributes
+    ----------
+    classes : sequence of str, optional
+        Their names.
+    metrics : dict, optional
+        Scores.
+    """
+
+    classes: Sequence[str] | None = None
+    metrics: Mapping[str, object] | None = None
 
 
 @dataclass(frozen=True)
@@ -83,9 +100,9 @@ def deploy_model(
     out: Path,
     targets: str | Sequence[str] = "onnx",
     evidence: Evidence | None = None,
-    classes: Sequence[str] | None = None,
-    metrics: Mapping[str, object] | None = None,
+    about: About | None = None,
     form: Form | None = None,
+    progress: Progress = silent,
 ) -> Manifest:
     """Export a saved model, for one target or for several, in one folder with one manifest.
 
@@ -101,13 +118,12 @@ def deploy_model(
         Names in `TARGETS`.
     evidence : Evidence, optional
         Real inputs for the numeric check.
-    classes : sequence of str, optional
-        Names of the classes.
-    metrics : dict, optional
-        Scores of the model, for its manifest.
+    about : About, optional
     form : Form, optional
+    progress : callable
+        Told each target before it is made, and the end.
     """
-    form = form or Form()
+    form, about = form or Form(), about or About()
     names = check_targets(targets, form)
     classifier = SignalClassifier.load(source)
     views = None if evidence is None else evidence.views
@@ -115,13 +131,16 @@ def deploy_model(
     prepare_folder(out)
     with tempfile.TemporaryDirectory(dir=out) as place:
         made = {}
-        for name in names:
+        for done, name in enumerate(names):
+            progress("exporting and checking", done, len(names))
             folder = Path(place) / name
             made[name] = TARGETS[name](
-                classifier, folder, views, classes, metrics, form=form.of(name, calibration)
-            )
+                classifier, folder, views, about.classes, about.metrics,
+                form=form.of(name, calibration),
+            )  # fmt: skip
             if evidence is not None:
                 _add_mcc(folder, classifier, evidence)
+        progress("exporting and checking", len(names), len(names))
         return _gathered(Path(place), out, made)
 
 

@@ -10,7 +10,7 @@ from emboscope.errors import DataError, SettingsError
 from emboscope.progress import Progress, silent
 from emboscope.store.folder import is_study
 from emboscope.workflows.classes import ClassOptions, Judge, load_judge
-from emboscope.workflows.extras import Extras, check_extras
+from emboscope.workflows.extras import Extras
 from emboscope.workflows.files import prepare_folder
 from emboscope.workflows.monitor_cuts import (
     Cuts,
@@ -26,6 +26,7 @@ from emboscope.workflows.scan import (
     ScanRow,
     Workers,
     check_judged,
+    check_options,
     detection_settings,
     expand,
     scan,
@@ -102,7 +103,7 @@ def monitor(
     SettingsError
         If an option cannot be.
     """
-    check_extras(options.scan.extras)
+    check_options(options.scan)
     classes = options.scan.classes or ClassOptions()
     searched = replace(options.scan, classes=classes)
     judge = load_judge(classes)

@@ -95,6 +95,14 @@ def _dask(scheduler: str | None) -> Iterator[None]:
         yield
 
 
+def check_options(options: ScanOptions) -> None:
+    """SettingsError if an option cannot be, before anything is read or written."""
+    if options.flow is not None and options.flow not in FLOW_SIDES:
+        raise SettingsError(f"--flow '{options.flow}': unknown; expected towards or away.")
+    DETECTORS[options.detector]
+    check_extras(options.extras)
+
+
 def scan(
     recordings: Sequence[Path],
     out: Path,
@@ -122,10 +130,7 @@ def scan(
     SettingsError
         If an option cannot be.
     """
-    if options.flow is not None and options.flow not in FLOW_SIDES:
-        raise SettingsError(f"--flow '{options.flow}': unknown; expected towards or away.")
-    DETECTORS[options.detector]
-    check_extras(options.extras)
+    check_options(options)
     paths = expand(recordings)
     judge = load_judge(options.classes) if options.classes else None
     for path in paths:

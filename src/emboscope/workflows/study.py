@@ -22,7 +22,14 @@ from emboscope.progress import Progress, silent
 from emboscope.settings import merged, read_toml, with_changes
 from emboscope.store.folder import is_study
 from emboscope.workflows.compress import compress_model
-from emboscope.workflows.deploy import Evidence, Form, check_targets, deploy_model, tell_origin
+from emboscope.workflows.deploy import (
+    About,
+    Evidence,
+    Form,
+    check_targets,
+    deploy_model,
+    tell_origin,
+)
 from emboscope.workflows.evaluate import evaluate
 from emboscope.workflows.files import read_json, write_json
 from emboscope.workflows.fold_models import check_network
@@ -94,8 +101,9 @@ def run_settings(
     ----------
     path : Path, optional
     changes : tuple of str
-        key=value of the training or the network, with a dot for a group within; of further views
-        `views.NAME.kind=KIND`, an entry of `REPRESENTATIONS`.
+        key=value of the training or the network, which may be named (`training.epochs=30`), with a
+        dot for a group within; of further views `views.NAME.kind=KIND`, an entry of
+        `REPRESENTATIONS`.
     options : dict
         Of `RunSettings`; they go before the file, unless they are None. `profile` chooses the
         published settings of `model`.
@@ -136,9 +144,9 @@ def _published(values: dict[str, object], data: str) -> tuple[dict[str, object],
 
 
 def _in_group(change: str) -> str:
-    """A change with the group that its setting belongs to."""
+    """A change with the group that its setting belongs to, where it does not name one."""
     name = change.partition("=")[0].partition(".")[0]
-    if name == "views":
+    if name in {"views", "training", "network"}:
         return change
     return f"{'network' if name in NetworkSettings.model_fields else 'training'}.{change}"
 
@@ -248,6 +256,7 @@ def export_fold(
     fold: int,
     form: Form | None = None,
     data: Dataset | None = None,
+    progress: Progress = silent,
 ) -> dict[str, object]:
     """Export one model of a run; what was checked.
 
@@ -265,7 +274,8 @@ def export_fold(
         evidence = _evidence(data, run_folds(data, settings)[fold])
     scores = read_json(run / "metrics.json")["scores"] if (run / "metrics.json").is_file() else {}
     metrics = {name: each["mean"] for name, each in scores.items()}
-    manifest = deploy_model(folder, out, targets, evidence, request["classes"], metrics, form)
+    about = About(request["classes"], metrics)
+    manifest = deploy_model(folder, out, targets, evidence, about, form, progress)
     manifest = tell_origin(out, manifest, request["data"])
     check = read_json(out / "check.json")
     names = manifest.target.split("+")
