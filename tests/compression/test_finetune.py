@@ -209,6 +209,62 @@ def test_a_teacher_takes_the_place_of_its_share_of_the_labels(fitted):
     assert (untaught.predict(views) == y).mean() < 0.9
 
 
+def test_another_model_with_other_views_teaches(fitted, tmp_path):
+    hybrid, views, y = fitted
+    hybrid.save(tmp_path)
+    training = TrainSettings(epochs=6, batch=32, mixup=0)
+    alone = SignalClassifier("cnn2d_compact", network=NARROW, training=training).fit(views, y)
+    noisy = np.where(np.arange(len(y)) % 2, y, 1 - y)  # labels that say nothing
+    lesson = TeacherSettings(weight=1.0, temperature=2.0, model=tmp_path)
+    longer = QUICK.training.model_copy(update={"epochs": 8})
+    settings = QUICK.model_copy(update={"teacher": lesson, "training": longer})
+    small = compress(alone, views=views, y=noisy, settings=settings)
+    assert (small.predict(views) == y).mean() > 0.95
+    assert small.history_[0]["loss_teacher"] > 0
+
+
+@pytest.mark.parametrize(
+    ("wrong", "text"),
+    [
+        ("classes", r"classes \[0, 5\]; expected \[0, 1\]"),
+        ("view", "reads another view 'spectrogram' than the model has"),
+        ("shape", "reads another view 'waveform' than the model has"),
+    ],
+)
+def test_a_teacher_of_other_classes_or_views_is_refused(fitted, tmp_path, wrong, text):
+    _, views, y = fitted
+    training = TrainSettings(epochs=1, batch=32)
+    waveform = {"waveform": views["waveform"]}
+    alone = SignalClassifier("cnn1d_compact", network=NARROW, training=training).fit(waveform, y)
+    given, kind, labels = waveform, "cnn1d_compact", y
+    if wrong == "classes":
+        labels = 5 * y
+    elif wrong == "view":
+        given, kind = views, "cnn2d_compact"
+    else:
+        given = {"waveform": views["waveform"][:, :, :160]}
+    other = SignalClassifier(kind, network=NARROW, training=training).fit(given, labels)
+    other.save(tmp_path)
+    lesson = QUICK.model_copy(update={"teacher": TeacherSettings(weight=0.5, model=tmp_path)})
+    with pytest.raises(DataError, match=text):
+        compress(alone, views=waveform, y=y, settings=lesson)
+
+
+def test_each_member_learns_from_the_decision_of_a_teacher_of_other_members():
+    network = build_network("hybrid_late", SHAPES, 2, NARROW, 0).eval()
+    other = build_network("cnn2d_compact", SHAPES, 2, NARROW, 1).eval()
+    views = {"spectrogram": torch.randn(6, 1, 32, 37), "waveform": torch.randn(6, 1, 178)}
+    logits = network.outputs(views).logits
+    single = Teacher(other, 3.0, 0.25)
+    parts = [single.distance(views, (each,)).item() for each in logits]
+    assert single.distance(views, logits).item() == pytest.approx(sum(parts), rel=1e-5)
+    late = Teacher(network, 2.0, 1.0)
+    given = other.outputs(views).logits
+    p = (network(views) / 2).softmax(1)
+    expected = 4 * (p * (p / (given[0] / 2).softmax(1)).log()).sum(1).mean()
+    assert late.distance(views, given).item() == pytest.approx(expected.item(), rel=1e-4)
+
+
 def test_the_distance_from_a_teacher_is_that_of_the_softened_probabilities():
     network, other = (build_network("cnn2d_compact", SHAPES, 2, NARROW, seed) for seed in (0, 1))
     views = {"spectrogram": torch.randn(6, 1, 32, 37)}

@@ -118,6 +118,16 @@ def test_views_without_a_form_in_torch_are_made_anew_only_where_something_is_aug
     assert twin_of(None, augmented=True) is None
 
 
+def test_a_twin_makes_the_views_that_are_read_and_no_others(rng):
+    chain = hits_front_end()
+    waveform = torch.from_numpy(rng.standard_normal((2, 2, 1400)).astype(np.float32))
+    whole = twin_of(chain, augmented=True).from_waveform(waveform)
+    assert set(whole) == {"waveform", "spectrogram"}
+    some = twin_of(chain, True, ("spectrogram",)).from_waveform(waveform)
+    assert set(some) == {"spectrogram"}
+    assert torch.equal(some["spectrogram"], whole["spectrogram"])
+
+
 @pytest.mark.parametrize(("n_channels", "n_times"), [(2, 1400), (1, 178)])
 def test_waveform_over_its_background_has_a_median_magnitude_of_one(n_channels, n_times, rng):
     views = {"waveform": {"kind": "waveform", "scaling": "background"}}

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from emboscope.compression.cost import cost
-from emboscope.compression.finetune import CompressSettings
+from emboscope.compression.finetune import CompressSettings, compress
 from emboscope.compression.quantizers import QuantizerSettings
 from emboscope.errors import DataError
 from emboscope.learning.architecture import NetworkSettings
+from emboscope.learning.checkpoint import weights_bytes
 from emboscope.learning.encoders import Cnn1dTransformer
 from emboscope.learning.estimator import SignalClassifier
 from emboscope.learning.settings import TrainSettings
@@ -77,20 +78,51 @@ def test_all_rows_of_a_fold_share_one_model_that_is_trained_once(npz, monkeypatc
     settings = settings_of(npz)
     data = loaded(settings.full)
     fold = fold_of(data, settings.full, 1)
-    first = full_precision(settings, data, fold, 1)
+    first = full_precision(settings.full, data, fold, 1)
 
     def never(*arguments):
         raise AssertionError
 
     monkeypatch.setattr(compression_cells, "fitted", never)
     compressed = settings.model_copy(update={"compression": compression()})
-    again = full_precision(compressed, data, fold, 1)
+    again = full_precision(compressed.full, data, fold, 1)
     rows = data.rows(fold.test)
     assert np.array_equal(first.predict_proba(rows), again.predict_proba(rows))
     for other in ({"seed": 2}, {"folds": 4}, {"training": TrainSettings(epochs=7, batch=32)}):
         seed = other.pop("seed", 1)
         with pytest.raises(AssertionError):
-            full_precision(settings.model_copy(update=other), data, fold, seed)
+            full_precision(settings.model_copy(update=other).full, data, fold, seed)
+
+
+def test_a_teacher_is_another_model_of_the_same_fold(npz, monkeypatch):
+    taught = []
+
+    def watched(*arguments, settings, **options):
+        taught.append(settings.teacher)
+        return compress(*arguments, settings=settings, **options)
+
+    monkeypatch.setattr(compression_cells, "compress", watched)
+    method = compression(method="ttq", teacher={"weight": 0.5, "temperature": 2.0})
+    settings = settings_of(
+        npz,
+        compression=method,
+        teacher={
+            "network": {"compact_width": 4},
+            "training": {"epochs": 3, "batch": 32},
+        },
+    )
+    compressed_model(settings, 0)
+    (found,) = taught
+    assert (found.weight, found.temperature) == (0.5, 2.0)
+    other = SignalClassifier.load(found.model)
+    assert (other.model, other.training.epochs) == ("hybrid_late", 3)
+    data = loaded(settings.full)
+    fold = fold_of(data, settings.full, 0)
+    again = full_precision(settings.teaching, data, fold, 0)
+    assert weights_bytes(again.network_) == weights_bytes(other.network_)
+    alone = settings.model_copy(update={"teacher": None})
+    compressed_model(alone, 0)
+    assert taught[1].model is None
 
 
 def test_of_candidates_the_best_on_validation_that_is_small_enough_is_taken(npz, monkeypatch):

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -135,6 +136,24 @@ def test_a_stopped_compression_goes_on_with_the_fold_it_was_in(data, trained, tm
     third = run("compress", trained, *options, "--out", parts)
     assert third.exit_code == 2
     assert "finished already. Choose another folder." in third.stderr
+
+
+def test_a_teacher_is_a_run_on_the_same_folds(data, trained, tmp_path):
+    options = ["--on", data, "--set", "training.epochs=1", "--set", "teacher.weight=0.5", "-q"]
+    done = run("compress", trained, *options, "--set", f"teacher.model={trained}",
+               "--out", tmp_path / "taught")  # fmt: skip
+    assert done.exit_code == 0, done.output
+    summary = json.loads((tmp_path / "taught" / "fold-01" / "compression.json").read_text())
+    assert Path(summary["settings"]["teacher"]["model"]) == trained / "fold-01"
+    other = shutil.copytree(trained, tmp_path / "other")
+    request = json.loads((other / "run.json").read_text())
+    request["settings"]["seed"] += 5
+    (other / "run.json").write_text(json.dumps(request))
+    refused = run("compress", trained, *options, "--set", f"teacher.model={other}",
+                  "--out", tmp_path / "none")  # fmt: skip
+    assert refused.exit_code == 2
+    assert "so that it has not seen what is tested" in refused.stderr
+    assert not (tmp_path / "none").exists()
 
 
 def test_weights_that_were_changed_are_refused(data, trained, tmp_path):

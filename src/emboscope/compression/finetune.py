@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Callable
-from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -52,10 +52,11 @@ class FineTuningSettings(TrainSettings):
 
 
 class TeacherSettings(Settings):
-    """What the compressed model learns from the full one beside the labels."""
+    """What the compressed model learns from another one beside the labels."""
 
-    weight: float = Field(default=0.0, ge=0, le=1)  # of the full model's probabilities; 0: none
+    weight: float = Field(default=0.0, ge=0, le=1)  # of its probabilities; 0: none
     temperature: PositiveFloat = 4.0
+    model: Path | None = None  # folder of a saved classifier; None: the one that is compressed
 
 
 class CompressSettings(Settings):
@@ -206,11 +207,7 @@ def compress(
             f"compress: model '{classifier.model}' has no layer to quantize; expected one behind "
             "the first of an encoder. Choose a larger model."
         )
-    task = _task(small, views, np.asarray(y), validation, bool(settings.training.augment))
-    if settings.teacher.weight:
-        full = copy.deepcopy(classifier.network_)
-        teacher = Teacher(full, settings.teacher.temperature, settings.teacher.weight)
-        task = replace(task, teacher=teacher)
+    task = _task(small, views, np.asarray(y), validation, settings)
     macs = _macs(task)
     for method_of_some, some in _shared_out(method or settings.method, names, task, settings):
         quantize(small.network_, some, method_of_some, settings.quantizer, macs)
@@ -265,9 +262,9 @@ def _task(
     views: dict[str, np.ndarray],
     y: np.ndarray,
     validation: np.ndarray | None,
-    augmented: bool,
+    settings: CompressSettings,
 ) -> Task:
-    """What the loop is to learn."""
+    """What the loop is to learn, and from whom."""
     unknown = np.setdiff1d(y[y >= 0], classifier.classes_)
     if unknown.size:
         raise DataError(
@@ -280,17 +277,48 @@ def _task(
         train = np.setdiff1d(np.flatnonzero(y >= 0), validation)
     if classifier.front_end is not None:
         views = classifier.front_end.complete(views)
-    twin = twin_of(classifier.front_end, augmented)
+    teacher = _teacher(classifier, settings.teacher, views)
     network, codes = classifier.network_, np.searchsorted(classifier.classes_, y)
     read = views_of(network)
+    names = read if teacher is None else tuple(dict.fromkeys((*read, *views_of(teacher.network))))
+    twin = twin_of(classifier.front_end, bool(settings.training.augment), names)
     return Task(
         network,
-        _rows(views, codes, train, ("waveform",) if twin else read),
+        _rows(views, codes, train, ("waveform",) if twin else names),
         _rows(views, codes, validation, read),
         len(classifier.classes_),
         twin,
         classifier.random_state,
+        teacher,
     )
+
+
+def _teacher(
+    classifier: SignalClassifier, settings: TeacherSettings, views: dict[str, np.ndarray]
+) -> Teacher | None:
+    """The network that teaches: the classifier's own as it is, or that of another."""
+    if not settings.weight:
+        return None
+    other = classifier if settings.model is None else SignalClassifier.load(settings.model)
+    if not np.array_equal(other.classes_, classifier.classes_):
+        raise DataError(
+            f"teacher '{settings.model}': classes {other.classes_.tolist()}; expected "
+            f"{classifier.classes_.tolist()}. Take one that was trained on the same data."
+        )
+    for name in views_of(other.network_):
+        if name not in views or _chain(other, name) != _chain(classifier, name):
+            raise DataError(
+                f"teacher '{settings.model}': reads another view '{name}' than the model has; "
+                "expected the same front end. Train both with the same views."
+            )
+    return Teacher(copy.deepcopy(other.network_), settings.temperature, settings.weight)
+
+
+def _chain(classifier: SignalClassifier, view: str) -> object:
+    """How a classifier makes a view; its shape where it makes none."""
+    if classifier.front_end is None:
+        return classifier.shapes_.get(view)
+    return classifier.front_end.views.get(view)
 
 
 def _rows(

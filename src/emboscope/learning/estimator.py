@@ -134,7 +134,8 @@ class SignalClassifier(ClassifierMixin, BaseEstimator):
         self.shapes_ = {name: view.shape[1:] for name, view in views.items()}
         self._build()
         settings = self.training or TrainSettings()
-        names, twin = views_of(self.network_), twin_of(self.front_end, bool(settings.augment))
+        names = views_of(self.network_)
+        twin = twin_of(self.front_end, bool(settings.augment), names)
         judged = Targets(targets.hard, None, None)
         task = Task(
             self.network_,

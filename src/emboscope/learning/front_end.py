@@ -1,6 +1,7 @@
 """The front end in torch: the same numbers, inside the training loop or an exported graph."""
 
 import math
+from collections.abc import Collection
 
 import torch
 from torch import Tensor, nn
@@ -98,12 +99,17 @@ class TorchFrontEnd(nn.Module):
     outside : bool
         Whether views that have no form in torch are computed outside of it: without a gradient,
         and not in a graph that is exported.
+    only : collection of str, optional
+        The views that are made; all of them otherwise.
     """
 
-    def __init__(self, front_end: FrontEnd, outside: bool = False) -> None:
+    def __init__(
+        self, front_end: FrontEnd, outside: bool = False, only: Collection[str] | None = None
+    ) -> None:
         super().__init__()
         self.front_end = front_end
         self.outside = outside
+        self.only = frozenset(front_end.views if only is None else only)
         self.spectrograms = nn.ModuleDict({
             name: TorchSpectrogram(settings)
             for name, settings in front_end.views.items()
@@ -114,6 +120,8 @@ class TorchFrontEnd(nn.Module):
         """Views of a signal (batch, channel, time)."""
         views = {}
         for name, settings in self.front_end.views.items():
+            if name not in self.only:
+                continue
             if isinstance(settings, SpectrogramSettings):
                 views[name] = self.spectrograms[name](signal)
             elif isinstance(settings, WaveformSettings):
@@ -134,7 +142,7 @@ class TorchFrontEnd(nn.Module):
         return torch.from_numpy(made).to(signal.device)
 
     def from_waveform(self, waveform: Tensor) -> dict[str, Tensor]:
-        """All views of the view `waveform`."""
+        """The views of the view `waveform`."""
         settings = self.front_end.views.get("waveform")
         if not isinstance(settings, WaveformSettings):
             raise SettingsError(
@@ -143,16 +151,19 @@ class TorchFrontEnd(nn.Module):
         return self(waveform * settings.unit_divisor)
 
 
-def twin_of(front_end: FrontEnd | None, augmented: bool) -> TorchFrontEnd | None:
-    """The front end, where all views are to be made of the waveform, augmented or mixed.
+def twin_of(
+    front_end: FrontEnd | None, augmented: bool, only: Collection[str] | None = None
+) -> TorchFrontEnd | None:
+    """The front end, where the views are to be made of the waveform, augmented or mixed.
 
-    Views that have no form in torch cost time in each epoch: only if something is augmented.
+    Those of `only`, or all. Views that have no form in torch cost time in each epoch: only if
+    something is augmented.
     """
     if front_end is None or not front_end.waveform_is_signal:
         return None
     if not front_end.follows_waveform and not augmented:
         return None
-    return TorchFrontEnd(front_end, outside=True)
+    return TorchFrontEnd(front_end, outside=True, only=only)
 
 
 def _sd(image: Tensor) -> Tensor:

@@ -53,7 +53,8 @@ class Teacher:
     Attributes
     ----------
     network : Network
-        As many logits as the other. It is run in evaluation mode, and not changed.
+        Of the same classes; it reads the views of the batch that it needs. It is run in evaluation
+        mode, and not changed.
     temperature : float
         Both logits are divided by it.
     weight : float
@@ -69,9 +70,15 @@ class Teacher:
     weight: float
 
     def distance(self, views: Views, logits: tuple[Tensor, ...]) -> Tensor:
-        """Weighted divergence of the probabilities, summed over the logits: one pass."""
+        """Weighted divergence of the probabilities, summed over the logits: one pass.
+
+        Member by member, or of each from the teacher's decision where it has other members.
+        """
         with torch.no_grad():
-            taught = self.network.eval().outputs(views).logits
+            outputs = self.network.eval().outputs(views)
+            taught = outputs.logits
+            if len(taught) != len(logits):
+                taught = (self.network.decide(outputs),) * len(logits)
         parts = [
             nn.functional.kl_div(
                 (own / self.temperature).log_softmax(1),

@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
+from pathlib import Path
 
 import numpy as np
 from pydantic import Field, PositiveInt
@@ -33,6 +34,14 @@ from emboscope.workflows.model_cells import ModelSettings, fitted, fold_of, judg
 _VERSION = 1  # of a kept model: raised when the same settings train another
 
 
+class TeacherModel(Settings):
+    """A model that the compressed one learns from: trained on the same fold, then kept too."""
+
+    model: str = "hybrid_late"
+    network: NetworkSettings = NetworkSettings()
+    training: TrainSettings = TrainSettings()
+
+
 class CompressionSettings(Settings):
     """A model in full precision, the fold that it is judged on, and how it is made small."""
 
@@ -44,6 +53,7 @@ class CompressionSettings(Settings):
     network: NetworkSettings = NetworkSettings()
     training: TrainSettings = TrainSettings()  # in full precision
     compression: CompressSettings | None = None  # None: as it is
+    teacher: TeacherModel | None = None  # that teaches; None: the one in full precision
     candidates: tuple[QuantizerSettings, ...] = ()  # in place of the quantizer: one is chosen
     min_gain: float = Field(default=0.0, le=1)  # CR_G that a candidate must have
 
@@ -52,6 +62,14 @@ class CompressionSettings(Settings):
         """The training in full precision."""
         shared = set(ModelSettings.model_fields) & set(CompressionSettings.model_fields)
         return ModelSettings(**{name: getattr(self, name) for name in shared})
+
+    @property
+    def teaching(self) -> ModelSettings | None:
+        """The training of the teacher, on the same data."""
+        if self.teacher is None:
+            return None
+        own = {name: getattr(self.teacher, name) for name in TeacherModel.model_fields}
+        return self.full.model_copy(update=own)
 
 
 @dataclass(frozen=True)
@@ -80,10 +98,10 @@ def compressed_model(
     """
     data = loaded(settings.full)
     fold = fold_of(data, settings.full, seed)
-    reference = full_precision(settings, data, fold, seed, progress)
-    chosen = reference
-    if settings.compression is not None:
-        chosen = _chosen(settings, reference, data, fold, progress)
+    reference = full_precision(settings.full, data, fold, seed, progress)
+    chosen, method = reference, _taught(settings, data, fold, seed, progress)
+    if method is not None:
+        chosen = _chosen(settings, method, reference, data, fold, progress)
     numbers = judged(probabilities(chosen, data, fold.test), data, fold.test)
     before = _mcc(reference, data, fold.test)
     return {
@@ -95,20 +113,32 @@ def compressed_model(
 
 
 def full_precision(
-    settings: CompressionSettings, data: Dataset, fold: Fold, seed: int, progress: Progress = silent
+    settings: ModelSettings, data: Dataset, fold: Fold, seed: int, progress: Progress = silent
 ) -> SignalClassifier:
     """The model of a fold: brought back from the cache folder, or trained and kept there.
 
     It is named by a hash of its settings, the seed, the data and what it is computed with.
     """
-    folder = cache_folder() / "models" / _key(settings.full, data, fold, seed)
+    folder = _folder(settings, data, fold, seed)
     try:
         found = SignalClassifier.load(folder)
     except DataError:  # not there, or not whole
-        found = _trained(settings.full, data, fold, seed, progress)
+        found = _trained(settings, data, fold, seed, progress)
         found.save(folder)
     found.device = "cpu"
     return found
+
+
+def _taught(
+    settings: CompressionSettings, data: Dataset, fold: Fold, seed: int, progress: Progress
+) -> CompressSettings | None:
+    """How the model is compressed, with the folder of its teacher where it has one."""
+    method, teaching = settings.compression, settings.teaching
+    if method is None or teaching is None:
+        return method
+    full_precision(teaching, data, fold, seed, progress)
+    model = _folder(teaching, data, fold, seed)
+    return method.model_copy(update={"teacher": method.teacher.model_copy(update={"model": model})})
 
 
 def _trained(
@@ -122,31 +152,30 @@ def _trained(
     return classifier
 
 
-def _key(settings: ModelSettings, data: Dataset, fold: Fold, seed: int) -> str:
-    """Hash of all that the weights depend on."""
+def _folder(settings: ModelSettings, data: Dataset, fold: Fold, seed: int) -> Path:
+    """Where a model is kept: by a hash of all that its weights depend on."""
     made_with = {**versions(), "torch": version("torch"), "threads": threads()}
     content = [_VERSION, settings.model_dump(mode="json"), seed, made_with]
     digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode())
     digest.update(data.front_end.model_dump_json().encode())
     for values in (data.y, fold.train, fold.validation, *data.views.values()):
         digest.update(np.ascontiguousarray(values).data)
-    return digest.hexdigest()[:16]
+    return cache_folder() / "models" / digest.hexdigest()[:16]
 
 
 def _chosen(
     settings: CompressionSettings,
+    method: CompressSettings,
     reference: SignalClassifier,
     data: Dataset,
     fold: Fold,
     progress: Progress,
 ) -> SignalClassifier:
     """The compressed model, the best on the validation part of several."""
-    assert settings.compression is not None
-    candidates = settings.candidates or (settings.compression.quantizer,)
     made = []
-    for quantizer in candidates:
-        method = settings.compression.model_copy(update={"quantizer": quantizer})
-        model = _compressed(reference, method, data, fold, progress)
+    for quantizer in settings.candidates or (method.quantizer,):
+        tried = method.model_copy(update={"quantizer": quantizer})
+        model = _compressed(reference, tried, data, fold, progress)
         made.append(_Small(model, _mcc(model, data, fold.validation), cost(model.network_).gain))
     small = [each for each in made if each.gain >= settings.min_gain]
     if small:

@@ -214,6 +214,7 @@ def compress_run(
     parts = run_folds(data, settings)
     for index in range(len(parts)):
         SignalClassifier.load(fold_folder(run, index))  # refused before anything is written
+    _check_teacher(small, settings, data)
     request = {**request, "method": small.method, "source": run.name}
     begun = {**request, "finished": False, "compression": small.model_dump(mode="json")}
     claim(out, begun, "Choose another folder.")
@@ -222,12 +223,34 @@ def compress_run(
         folder = fold_folder(out, index)
         if not (folder / "compression.json").is_file():
             rows = (fold.train, fold.validation)
-            told = labelled(progress, index, len(parts))
-            compress_model(fold_folder(run, index), folder, data.views, data.y, rows, small, told)
+            told, how = labelled(progress, index, len(parts)), _taught(small, index)
+            compress_model(fold_folder(run, index), folder, data.views, data.y, rows, how, told)
         costs.append(read_json(folder / "compression.json"))
     shutil.copy(run / "settings.toml", out / "settings.toml")
     write_json(out / "run.json", request)
     return costs
+
+
+def _check_teacher(small: CompressSettings, settings: RunSettings, data: Dataset) -> None:
+    """Refuse a teacher that is no run on the same folds: it would know the test part."""
+    if small.teacher.model is None:
+        return
+    other = network_run(small.teacher.model, data)[0]
+    same = ("split", "folds", "seed")
+    found, expected = ([getattr(each, name) for name in same] for each in (other, settings))
+    if found != expected:
+        raise SettingsError(
+            f"teacher.model '{small.teacher.model}': split, folds and seed are {found}; expected "
+            f"{expected}, so that it has not seen what is tested. Train it that way."
+        )
+
+
+def _taught(small: CompressSettings, fold: int) -> CompressSettings:
+    """The settings of a fold: its teacher is the model of the same fold."""
+    if small.teacher.model is None:
+        return small
+    model = fold_folder(small.teacher.model, fold)
+    return small.model_copy(update={"teacher": small.teacher.model_copy(update={"model": model})})
 
 
 def export_form(targets: Sequence[str], weights: str, front_end: bool, integer: bool) -> Form:
