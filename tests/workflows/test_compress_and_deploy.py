@@ -152,6 +152,23 @@ def test_one_target_that_is_refused_leaves_no_file_of_the_other(run, tmp_path, m
     assert not list(tmp_path.iterdir())
 
 
+def test_the_least_probability_of_an_answer_is_set_by_the_rows_of_the_check(run, tmp_path):
+    folder, views, _ = run
+    p = SignalClassifier.load(folder).predict_proba(views)
+    labels = p.argmax(axis=1)
+    unsure = np.argsort(p.max(axis=1))[:12]  # a fifth, all of them wrong
+    labels[unsure] = 1 - labels[unsure]
+    made = deploy_model(folder, tmp_path, "c", Evidence(views, labels))
+    answered = p.max(axis=1) >= made.least_probability
+    assert 40 < answered.sum() < 52
+    assert (p.argmax(axis=1) == labels)[answered].mean() >= 0.95
+    assert deploy_model(folder, tmp_path, "c", Evidence(views)).least_probability is None
+    never = deploy_model(folder, tmp_path, "c", Evidence(views, 1 - p.argmax(axis=1)))
+    assert never.least_probability == 1.0
+    unlabeled = Evidence(views, np.full(60, -1))
+    assert deploy_model(folder, tmp_path, "c", unlabeled).least_probability is None
+
+
 def test_rows_without_a_class_are_not_scored(run, tmp_path):
     folder, views, y = run
     some = np.where(np.arange(60) < 20, y, -1)

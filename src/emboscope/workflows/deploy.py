@@ -16,10 +16,12 @@ from emboscope.export.onnx_forms import WEIGHTS, OnnxForm
 from emboscope.export.onnx_runtime import OnnxRuntime
 from emboscope.export.runtime import Runtime, compiler
 from emboscope.learning.estimator import SignalClassifier
+from emboscope.learning.uncertainty import threshold_for
 from emboscope.progress import Progress, silent
 from emboscope.registry import Registry
 from emboscope.workflows.cells import SIMULATED
 from emboscope.workflows.classes import SIMULATED as FROM_SIMULATED
+from emboscope.workflows.evaluate import WANTED_RIGHT
 from emboscope.workflows.files import prepare_folder, read_json, write_json
 
 CARRIERS_HZ = (1.5e6, 2e6)  # of the simulated centers
@@ -55,7 +57,7 @@ class Evidence:
     views : dict of ndarray
         Rows that were not trained on.
     y : ndarray of int, shape (n_samples,), optional
-        Their classes: the MCC is then compared.
+        Their classes: the MCC is then compared, and they set the least probability of an answer.
     training : dict of ndarray, optional
         Views of training rows, to calibrate with.
     """
@@ -141,7 +143,7 @@ def deploy_model(
             if evidence is not None:
                 _add_mcc(folder, classifier, evidence)
         progress("exporting and checking", len(names), len(names))
-        return _gathered(Path(place), out, made)
+        return _gathered(Path(place), out, made, _least_probability(classifier, evidence))
 
 
 def check_targets(targets: str | Sequence[str], form: Form) -> tuple[str, ...]:
@@ -174,6 +176,18 @@ def origin_of(data: str) -> dict[str, object]:
 def tell_origin(out: Path, manifest: Manifest, data: str) -> Manifest:
     """Write the manifest of an export anew, with the name of the data set of its training."""
     return write_manifest(out, manifest.model_copy(update=origin_of(data)), tuple(manifest.files))
+
+
+def _least_probability(classifier: SignalClassifier, evidence: Evidence | None) -> float | None:
+    """The least probability of an answer that makes 95 % of the answers right; None without."""
+    if evidence is None or evidence.y is None:
+        return None
+    rows = np.isin(evidence.y, classifier.classes_)
+    if not rows.any():
+        return None
+    p = classifier.predict_proba({name: view[rows] for name, view in evidence.views.items()})
+    columns = np.searchsorted(classifier.classes_, evidence.y[rows])
+    return min(threshold_for(p, columns, WANTED_RIGHT), 1.0)
 
 
 def _add_mcc(folder: Path, classifier: SignalClassifier, evidence: Evidence) -> None:
@@ -210,7 +224,9 @@ def _inputs_of(
     return {SIGNAL: front_end.signal_of(views["waveform"])}
 
 
-def _gathered(place: Path, out: Path, made: Mapping[str, Manifest]) -> Manifest:
+def _gathered(
+    place: Path, out: Path, made: Mapping[str, Manifest], least: float | None
+) -> Manifest:
     """Move the files of each target to one folder, and write what they have in common once."""
     files, checks = [], {}
     for name, manifest in made.items():
@@ -237,5 +253,6 @@ def _gathered(place: Path, out: Path, made: Mapping[str, Manifest]) -> Manifest:
         "weights": form.weights,
         "front_end_inside": form.front_end_inside,
         "integer": any(manifest.integer for manifest in made.values()),
+        "least_probability": least,
     }
     return write_manifest(out, first.model_copy(update=update), (*files, "check.json"))

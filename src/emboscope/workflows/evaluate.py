@@ -26,7 +26,7 @@ from emboscope.workflows.train import fold_folder, read_run, run_folds, same_dat
 
 BASELINE = "gradient_boosting"
 _PICTURES = "figures"  # folder of a run
-_WANTED_RIGHT = 0.95  # of the answers, where the model may say "unknown"
+WANTED_RIGHT = 0.95  # of the answers, where the model may say "unknown"
 
 
 @dataclass(frozen=True)
@@ -165,7 +165,7 @@ def _calibration(classifier: Fitted, p: np.ndarray, data: Dataset, fold: Fold) -
     answered, right = math.nan, math.nan
     if len(fold.validation):
         held = probabilities(classifier, data, fold.validation)
-        least = threshold_for(held, data.y[fold.validation], _WANTED_RIGHT)
+        least = threshold_for(held, data.y[fold.validation], WANTED_RIGHT)
         sure = p.max(axis=1) >= least
         answered = float(sure.mean())
         right = float((p.argmax(axis=1) == y)[sure].mean()) if sure.any() else math.nan
