@@ -10,12 +10,16 @@ from numpy.testing import assert_allclose, assert_array_equal
 import emboscope.workflows.classes as classes
 from emboscope.datasets.hits import front_end
 from emboscope.errors import DataError, SettingsError
+from emboscope.report.wording import Wording
 from emboscope.signal.readers import read_recording
 from emboscope.signal.writers import write_wav
 from emboscope.simulation.recording import SimulationSettings
 from emboscope.store import LabelEvent, Study
+from emboscope.workflows import cuts_report
 from emboscope.workflows.classes import ClassOptions, load_judge
+from emboscope.workflows.cuts_report import chosen
 from emboscope.workflows.files import read_events_csv, read_json
+from emboscope.workflows.gallery import GallerySettings
 from emboscope.workflows.monitor import Extras, MonitorOptions, ScanOptions, monitor
 from emboscope.workflows.simulate import simulate_folder
 from hits_models import FRONT_END, change_manifest, segments, tiny_export
@@ -276,6 +280,43 @@ def test_an_hdf5_file_of_hits_gets_a_table(hits_file, tiny, tmp_path):
     content = read_json(tmp_path / "out" / "mine.hits.json")
     assert content["model"]["name"] == "model"
     assert not result.recordings
+    assert not (tmp_path / "out" / "mine.hits.html").exists()
+
+
+def test_cut_hits_get_a_report_where_one_is_wanted(hits_file, tiny, tmp_path):
+    monitor([hits_file], tmp_path, options(tiny, report=True))
+    page = (tmp_path / "mine.hits.html").read_text()
+    rows = rows_of(tmp_path / "mine.hits.csv")
+    assert page.count("data:image/png") == page.count("data:audio/wav") == len(rows)
+    names = {"gaseous": "gaseous embolus", "solid": "solid embolus"}
+    for row in rows:
+        assert f"{row['sample']}: {names.get(row['label'], row['label'])}" in page
+    assert "Agreement with the file" in page
+    monitor([hits_file], tmp_path, options(tiny))  # without: no report of another model stays
+    assert not (tmp_path / "mine.hits.html").exists()
+
+
+def test_a_report_shows_the_surest_and_the_least_sure_of_each_class():
+    sure = np.array([0.9, 0.5, 0.8, 0.6, 0.7, 0.95, 0.55, 0.85, 0.4])
+    labels = ["solid"] * 8 + ["unknown"]
+    found = np.stack([sure, 1 - sure, np.zeros(9)], axis=1)
+    found[8] = [0.4, 0.35, 0.25]
+    assert chosen(labels, found) == [5, 0, 7, 3, 6, 1, 8]
+
+
+def test_a_sample_is_drawn_over_its_flow_with_its_peak_in_the_middle(monkeypatch):
+    drawn = []
+    monkeypatch.setattr(cuts_report, "event_figure", lambda *told: drawn.append(told) or b"PNG")
+    rng, times = np.random.default_rng(0), (np.arange(1400) - 700) / 4385
+    signal = rng.standard_normal(1400) + 1j * rng.standard_normal(1400)
+    signal += 10 * np.exp(2j * np.pi * 800 * times) * np.exp(-((times / 0.01) ** 2))
+    assert cuts_report._drawn(signal, 4385.0, Wording("en"), GallerySettings()) == b"PNG"
+    level, frames, freqs, unit, box, _ = drawn[0]
+    row, frame = np.unravel_index(level.argmax(), level.shape)
+    assert abs(freqs[row] - 800) < 20
+    assert abs(frames[frame]) < 0.005
+    assert (unit, box) == ("Hz", None)
+    assert abs(np.median(level[np.abs(freqs) > 300]) + 1.5) < 3  # noise about its own level
 
 
 def test_unknown_samples_do_not_count_in_the_score(hits_file, tiny, tmp_path):

@@ -1,7 +1,7 @@
 """What a reader must know of the method: the detector, its decibel, its limits."""
 
 from emboscope.report.html import Facts, Section
-from emboscope.report.session import NOT_RECORDED, Monitoring
+from emboscope.report.session import NOT_RECORDED, ModelNote, Monitoring
 from emboscope.report.wording import Wording
 
 
@@ -55,12 +55,6 @@ def model(session: Monitoring, words: Wording) -> Section:
     say, note = words.say, session.model
     if note is None:
         return Section(say("Classes given by the model"))
-    facts: Facts = (
-        (say("model"), note.name),
-        (say("trained on"), words.name(note.trained_on or NOT_RECORDED)),
-        (say("least probability of an answer"), words.quantity(100 * note.least_probability, "%")),
-        (say("sum of the weights"), note.weights_sha256[:16]),
-    )
     points = (
         say("The class of an event is the likeliest of artifact, gaseous and solid embolus. Where "
             "none is likely enough it is unknown, for a person to judge; meanwhile the criteria "
@@ -69,7 +63,29 @@ def model(session: Monitoring, words: Wording) -> Section:
         say("Gaseous and solid emboli overlap: a single class is uncertain even where the model "
             "is sure."),
     )  # fmt: skip
-    return Section(say("Classes given by the model"), facts=facts, points=points)
+    return Section(say("Classes given by the model"), facts=_of_model(note, words), points=points)
+
+
+def model_of_cuts(note: ModelNote, words: Wording) -> Section:
+    """The same of samples that were cut out elsewhere, of which no criteria have a verdict."""
+    say = words.say
+    points = (
+        say("The class is the likeliest of artifact, gaseous and solid embolus. Where none is "
+            "likely enough it is unknown, for a person to judge."),
+        say("Gaseous and solid emboli overlap: a single class is uncertain even where the model "
+            "is sure."),
+    )  # fmt: skip
+    return Section(say("Classes given by the model"), facts=_of_model(note, words), points=points)
+
+
+def _of_model(note: ModelNote, words: Wording) -> Facts:
+    say = words.say
+    return (
+        (say("model"), note.name),
+        (say("trained on"), words.name(note.trained_on or NOT_RECORDED)),
+        (say("least probability of an answer"), words.quantity(100 * note.least_probability, "%")),
+        (say("sum of the weights"), note.weights_sha256[:16]),
+    )
 
 
 def limits(words: Wording) -> Section:

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator, MultipleLocator
 
 from emboscope.evaluation.poisson import RateBin
 from emboscope.events.event import VERDICTS, Event
@@ -141,10 +141,10 @@ def event_figure(
     times_s: np.ndarray,
     vertical: np.ndarray,
     unit: str,
-    box: tuple[float, float, float, float],
+    box: tuple[float, float, float, float] | None,
     words: Wording,
 ) -> bytes:
-    """A second around one event: its spectrogram, with its extent boxed.
+    """The signal around one event: its spectrogram, with its extent boxed.
 
     Parameters
     ----------
@@ -156,23 +156,26 @@ def event_figure(
         Velocity or frequency of the rows, ascending.
     unit : str
         Of `vertical`: `cm/s` or `Hz`.
-    box : tuple of float
+    box : tuple of float, or None
         First and last time, lowest and highest row value of the event; drawn a little around it,
-        so that it stays in sight.
+        so that it stays in sight. None where its extent is not known.
     """
     figure = new_figure(3.6, 2.3, constrained=False)  # fixed places: forty are drawn
-    axes = figure.add_axes((0.16, 0.18, 0.66, 0.78))
+    axes = figure.add_axes((0.19, 0.18, 0.63, 0.78))
     image = axes.imshow(
         level_db, origin="lower", aspect="auto", cmap=ONE_COLOR_A_DB, vmin=SHOWN_DB[0],
         vmax=SHOWN_DB[1], interpolation="nearest",
         extent=(times_s[0], times_s[-1], vertical[0], vertical[-1]),
     )  # fmt: skip
-    across, up = 0.015 * (times_s[-1] - times_s[0]), 0.025 * (vertical[-1] - vertical[0])
-    corner = box[0] - across, box[2] - up
-    size = box[1] - box[0] + 2 * across, box[3] - box[2] + 2 * up
-    for color, width in (("black", 2.4), ("white", 1.1)):
-        axes.add_patch(Rectangle(corner, *size, fill=False, ec=color, lw=width))
+    if box is not None:
+        across, up = 0.015 * (times_s[-1] - times_s[0]), 0.025 * (vertical[-1] - vertical[0])
+        corner = box[0] - across, box[2] - up
+        size = box[1] - box[0] + 2 * across, box[3] - box[2] + 2 * up
+        for color, width in (("black", 2.4), ("white", 1.1)):
+            axes.add_patch(Rectangle(corner, *size, fill=False, ec=color, lw=width))
     axes.axhline(0, color="white", lw=0.6, alpha=0.7)
+    if times_s[-1] - times_s[0] < 0.5:
+        axes.xaxis.set_major_locator(MultipleLocator(0.1))  # the ticks have one decimal
     axes.set_xlabel(words.say("time from the peak (s)"), fontsize=8)
     quantity = words.say("frequency") if unit == "Hz" else words.say("velocity")
     axes.set_ylabel(f"{quantity} ({unit})", fontsize=8)

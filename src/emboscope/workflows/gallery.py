@@ -80,7 +80,7 @@ def _picture(
 ) -> EventPicture:
     samples, start_s = cut(event, signal, settings)
     png = _draw(samples, start_s, event, signal, words, settings)
-    return EventPicture(event, png, _wav(samples, signal.sfreq, settings.audio_hz), number)
+    return EventPicture(event, png, wav(samples, signal.sfreq, settings.audio_hz), number)
 
 
 def cut(event: Event, signal: Signal, settings: GallerySettings) -> tuple[np.ndarray, float]:
@@ -175,7 +175,8 @@ def box_rows(
     return float(freqs[low]), float(freqs[high])
 
 
-def _wav(samples: np.ndarray, sfreq: float, rate: int) -> bytes:
+def wav(samples: np.ndarray, sfreq: float, rate: int) -> bytes:
+    """A WAV file of complex samples: flow towards the probe left, away right."""
     buffer = io.BytesIO()
     soundfile.write(buffer, stereo_clip(samples, sfreq, rate), rate, "PCM_16", format="WAV")
     return buffer.getvalue()

@@ -120,7 +120,9 @@ def monitor(
             )
         prepare_folder(out)
         rows = tuple(
-            monitor_cuts(_cuts(table, judge, searched, progress), judge, out, progress)
+            monitor_cuts(
+                _cuts(table, judge, searched, progress), judge, out, searched.extras, progress
+            )
             for table in files.tables
         )
         result = replace(result, hits=rows)

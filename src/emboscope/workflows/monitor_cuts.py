@@ -21,6 +21,8 @@ from emboscope.workflows.classes import (
     class_flags,
     count_labels,
 )
+from emboscope.workflows.cuts_report import write_cuts_report
+from emboscope.workflows.extras import Extras
 from emboscope.workflows.files import FORMAT_VERSION, NOTICE, versions, write_json, write_text
 from emboscope.workflows.one_scan import ScanOptions, open_for
 from emboscope.workflows.segments import cut_segments
@@ -139,8 +141,10 @@ def cuts_of_recordings(
     return Cuts(name, stems, tuple(patients), np.concatenate(segments), y, tuple(flags))
 
 
-def monitor_cuts(cuts: Cuts, judge: Judge, out: Path, progress: Progress = silent) -> CutsRow:
-    """Name the HITS and write `NAME.hits.csv`, a row each, and `NAME.hits.json`."""
+def monitor_cuts(
+    cuts: Cuts, judge: Judge, out: Path, extras: Extras, progress: Progress = silent
+) -> CutsRow:
+    """Name the HITS and write `NAME.hits.csv`, a row each, `NAME.hits.json` and a report."""
     found = judged(cuts.segments, judge, progress, cuts.name)
     labels = judge.names(found)
     row = _row(cuts, found, labels, out / f"{cuts.name}.hits.csv")
@@ -153,6 +157,12 @@ def monitor_cuts(cuts: Cuts, judge: Judge, out: Path, progress: Progress = silen
     }
     write_json(out / f"{cuts.name}.hits.json", content)
     write_text(Path(row.file), _table(cuts, found, labels))
+    path = out / f"{cuts.name}.hits.html"
+    path.unlink(missing_ok=True)  # of an earlier model
+    if extras.report:
+        table = list(zip(cuts.samples, cuts.patients, cuts.y.tolist(), labels, strict=True))
+        sfreq = judge.model.front_end.sfreq
+        write_cuts_report(path, content, table, found, cuts.segments, sfreq, extras.language)
     return row
 
 
