@@ -255,14 +255,27 @@ def test_each_member_learns_from_the_decision_of_a_teacher_of_other_members():
     other = build_network("cnn2d_compact", SHAPES, 2, NARROW, 1).eval()
     views = {"spectrogram": torch.randn(6, 1, 32, 37), "waveform": torch.randn(6, 1, 178)}
     logits = network.outputs(views).logits
-    single = Teacher(other, 3.0, 0.25)
+    single = Teacher(other, 3.0, 0.25, by_member=False)
     parts = [single.distance(views, (each,)).item() for each in logits]
     assert single.distance(views, logits).item() == pytest.approx(sum(parts), rel=1e-5)
-    late = Teacher(network, 2.0, 1.0)
+    late = Teacher(network, 2.0, 1.0, by_member=False)
     given = other.outputs(views).logits
     p = (network(views) / 2).softmax(1)
     expected = 4 * (p * (p / (given[0] / 2).softmax(1)).log()).sum(1).mean()
     assert late.distance(views, given).item() == pytest.approx(expected.item(), rel=1e-4)
+    turned = NARROW.model_copy(update={"members": ("cnn2d_compact", "cnn1d_compact")})
+    two = build_network("hybrid_late", SHAPES, 2, turned, 3).eval()
+    taught = Teacher(two, 2.0, 1.0, by_member=False).distance(views, logits)
+    p = (two(views) / 2).softmax(1)
+    parts = [4 * (p * (p / (own / 2).softmax(1)).log()).sum(1).mean() for own in logits]
+    assert taught.item() == pytest.approx(sum(parts).item(), rel=1e-3)
+
+
+def test_a_teacher_without_a_say_is_refused(fitted, tmp_path):
+    classifier, views, y = fitted
+    mute = QUICK.model_copy(update={"teacher": TeacherSettings(model=tmp_path)})
+    with pytest.raises(SettingsError, match="teacher.weight 0; expected a weight above 0"):
+        compress(classifier, views=views, y=y, settings=mute)
 
 
 def test_the_distance_from_a_teacher_is_that_of_the_softened_probabilities():

@@ -163,15 +163,29 @@ def test_a_refitted_model_learned_from_all_rows_and_keeps_what_validation_set(rn
 def test_the_epoch_of_a_refitted_model_cannot_be_chosen(rng):
     views, y = data(rng)
     first = small(keep="best").fit(views, y, np.arange(64) // 4)
-    with pytest.raises(SettingsError, match="'best' or patience without a validation part"):
+    with pytest.raises(SettingsError, match="refit: the epoch is to be chosen by rows"):
         first.refitted(views, y)
+    patient = small(patience=1).fit(views, y, np.arange(64) // 4)
+    with pytest.raises(SettingsError, match="refit: the epoch is to be chosen by rows"):
+        patient.refitted(views, y)
+
+
+def test_a_class_of_validating_rows_alone_is_left_out_of_the_second_training_too(rng):
+    views, y = data(rng)
+    y = np.where(np.arange(64) >= 60, 2, y)
+    first = small().fit(views, y, validation=np.arange(50, 64))
+    assert first.classes_.tolist() == [0, 1]
+    assert first.refitted(views, y).classes_.tolist() == [0, 1]
 
 
 def test_a_refitted_model_needs_the_same_classes(rng):
     views, y = data(rng)
     first = small().fit(views, y, np.arange(64) // 4)
+    with pytest.raises(DataError, match="0 class in the training part"):
+        first.refitted(views, y + 2)
+    soft = np.eye(3)[y]
     with pytest.raises(DataError, match=r"classes \[0, 2\]; expected \[0, 1\], as before"):
-        first.refitted(views, 2 * y)
+        first.refitted(views, soft[:, [0, 2, 1]])
 
 
 def test_a_balanced_sampler_shows_rare_classes_as_often():

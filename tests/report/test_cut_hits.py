@@ -29,7 +29,8 @@ def test_counts_matrix_and_card_tell_what_was_found():
     assert "Classes of cut HITS: ward &lt;3&gt;" in page
     assert "What a model says of 10 high-intensity transient signals" in page
     assert "Classes by a model trained on simulated patients alone" in page
-    for text in ("50.0 %", "30.0 %", "81.4", "11.1 % of the samples", "patients (pseudonyms)",
+    for text in ("50.0 %", "30.0 %", "81.4", "11.1 % of the samples",
+                 "patient, as the file names it",
                  "s7: gaseous embolus", "90 %", "abcdef0123456789", "no rate without",
                  "How this was made", "0.1.0"):  # fmt: skip
         assert text in page
@@ -45,7 +46,14 @@ def test_without_classes_in_the_file_there_is_no_matrix():
     page = cut_hits_report(bare)
     assert "Agreement with the file" not in page
     assert "class in the file" not in page
-    assert "pseudonym" not in page
+    assert "as the file names it" not in page
+
+
+def test_where_the_model_knows_none_of_the_samples_the_report_says_so():
+    none = replace(HITS, mcc=float("nan"), unknown_share=1.0, confusion=())
+    page = cut_hits_report(none)
+    assert "Agreement with the file" in page
+    assert "100.0 % of the samples" in page
 
 
 @pytest.mark.parametrize(

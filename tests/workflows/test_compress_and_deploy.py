@@ -13,6 +13,7 @@ from emboscope.learning.estimator import SignalClassifier
 from emboscope.learning.settings import TrainSettings
 from emboscope.representations.front_end import FrontEnd
 from emboscope.representations.views import WaveformSettings
+from emboscope.workflows import deploy
 from emboscope.workflows.compress import compress_model
 from emboscope.workflows.deploy import (
     TARGETS,
@@ -164,9 +165,18 @@ def test_the_least_probability_of_an_answer_is_set_by_the_rows_of_the_check(run,
     assert (p.argmax(axis=1) == labels)[answered].mean() >= 0.95
     assert deploy_model(folder, tmp_path, "c", Evidence(views)).least_probability is None
     never = deploy_model(folder, tmp_path, "c", Evidence(views, 1 - p.argmax(axis=1)))
-    assert never.least_probability == 1.0
+    assert never.least_probability > 1  # no answer at all
+    sure = deploy_model(folder, tmp_path, "c", Evidence(views, p.argmax(axis=1)))
+    assert sure.least_probability == pytest.approx(p.max(axis=1).min(), abs=1e-4)
+    assert json.loads((tmp_path / "check.json").read_text())["answered"] == 1.0
     unlabeled = Evidence(views, np.full(60, -1))
     assert deploy_model(folder, tmp_path, "c", unlabeled).least_probability is None
+
+
+def test_of_several_files_the_strictest_threshold_holds_and_one_half_at_least():
+    assert deploy._strictest([0.7, None, 0.9]) == 0.9
+    assert deploy._strictest([0.3]) == 0.5
+    assert deploy._strictest([None, None]) is None
 
 
 def test_rows_without_a_class_are_not_scored(run, tmp_path):

@@ -8,7 +8,7 @@ import pytest
 from emboscope.compression.cost import cost
 from emboscope.compression.finetune import CompressSettings, compress
 from emboscope.compression.quantizers import QuantizerSettings
-from emboscope.errors import DataError
+from emboscope.errors import DataError, SettingsError
 from emboscope.learning.architecture import NetworkSettings
 from emboscope.learning.checkpoint import weights_bytes
 from emboscope.learning.encoders import Cnn1dTransformer
@@ -123,6 +123,13 @@ def test_a_teacher_is_another_model_of_the_same_fold(npz, monkeypatch):
     alone = settings.model_copy(update={"teacher": None})
     compressed_model(alone, 0)
     assert taught[1].model is None
+
+
+def test_a_teacher_without_a_say_is_refused(npz):
+    for method in (None, compression(method="ttq")):
+        settings = settings_of(npz, compression=method, teacher={"model": "cnn1d_compact"})
+        with pytest.raises(SettingsError, match="without compression.teacher.weight"):
+            compressed_model(settings, 0)
 
 
 def test_of_candidates_the_best_on_validation_that_is_small_enough_is_taken(npz, monkeypatch):

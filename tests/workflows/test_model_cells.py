@@ -106,6 +106,28 @@ def test_a_refitted_cell_tests_members_that_saw_the_validation_part(npz, monkeyp
     assert numbers["validation_loss"] == pytest.approx(once["validation_loss"])
 
 
+def test_the_epoch_of_a_refitted_cell_cannot_be_chosen(npz):
+    chosen = QUICK["training"].model_copy(update={"keep": "best"})
+    settings = ModelSettings(data=npz, refit=True, **{**QUICK, "training": chosen})
+    with pytest.raises(SettingsError, match="refit: with training.keep = 'best' or patience"):
+        trained_model(settings, 0)
+
+
+def test_a_refitted_cell_validates_the_members_that_did_not_see_those_rows(npz, monkeypatch):
+    asked = []
+    member_proba = SignalClassifier.member_proba
+
+    def watched(self, views):
+        asked.append((id(self), len(views["waveform"])))
+        return member_proba(self, views)
+
+    monkeypatch.setattr(SignalClassifier, "member_proba", watched)
+    trained_model(ModelSettings(data=npz, refit=True, **QUICK), 0)
+    (final, n_tested), (first, n_validated) = asked
+    assert final != first
+    assert (n_tested, n_validated) == (80, 24)
+
+
 def test_a_refitted_baseline_learned_from_all_rows(npz, monkeypatch):
     seen = []
     fit = FeatureClassifier.fit

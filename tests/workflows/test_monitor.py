@@ -317,6 +317,12 @@ def test_a_sample_is_drawn_over_its_flow_with_its_peak_in_the_middle(monkeypatch
     assert abs(frames[frame]) < 0.005
     assert (unit, box) == ("Hz", None)
     assert abs(np.median(level[np.abs(freqs) > 300]) + 1.5) < 3  # noise about its own level
+    short = np.pad(signal[500:900], 500)
+    cuts_report._drawn(short, 4385.0, Wording("en"), GallerySettings())
+    assert abs(drawn[1][0].max() - level.max()) < 3  # zeros that fill up are no flow
+    silent = np.zeros(1400, complex)
+    cuts_report._drawn(silent, 4385.0, Wording("en"), GallerySettings())
+    assert np.isfinite(drawn[2][0]).all()
 
 
 def test_unknown_samples_do_not_count_in_the_score(hits_file, tiny, tmp_path):

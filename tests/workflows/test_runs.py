@@ -147,7 +147,12 @@ def test_a_teacher_is_a_run_on_the_same_folds(data, trained, tmp_path):
     assert Path(summary["settings"]["teacher"]["model"]) == trained / "fold-01"
     other = shutil.copytree(trained, tmp_path / "other")
     request = json.loads((other / "run.json").read_text())
-    request["settings"]["seed"] += 5
+    request["settings"]["seed"] += 5  # other weights, the same folds
+    (other / "run.json").write_text(json.dumps(request))
+    done = run("compress", trained, *options, "--set", f"teacher.model={other}",
+               "--out", tmp_path / "seed")  # fmt: skip
+    assert done.exit_code == 0, done.output
+    request["settings"]["folds"] += 1
     (other / "run.json").write_text(json.dumps(request))
     refused = run("compress", trained, *options, "--set", f"teacher.model={other}",
                   "--out", tmp_path / "none")  # fmt: skip

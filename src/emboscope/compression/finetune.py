@@ -297,6 +297,7 @@ def _teacher(
     classifier: SignalClassifier, settings: TeacherSettings, views: dict[str, np.ndarray]
 ) -> Teacher | None:
     """The network that teaches: the classifier's own as it is, or that of another."""
+    check_teacher(settings)
     if not settings.weight:
         return None
     other = classifier if settings.model is None else SignalClassifier.load(settings.model)
@@ -311,7 +312,17 @@ def _teacher(
                 f"teacher '{settings.model}': reads another view '{name}' than the model has; "
                 "expected the same front end. Train both with the same views."
             )
-    return Teacher(copy.deepcopy(other.network_), settings.temperature, settings.weight)
+    network, is_own = copy.deepcopy(other.network_), settings.model is None
+    return Teacher(network, settings.temperature, settings.weight, is_own)
+
+
+def check_teacher(settings: TeacherSettings) -> None:
+    """SettingsError where a teacher is named that would have no say."""
+    if settings.model is not None and not settings.weight:
+        raise SettingsError(
+            "teacher.model: with teacher.weight 0; expected a weight above 0, up to 1. Give one, "
+            "for example teacher.weight=0.5."
+        )
 
 
 def _chain(classifier: SignalClassifier, view: str) -> object:

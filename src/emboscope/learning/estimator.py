@@ -11,7 +11,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from emboscope.errors import DataError
+from emboscope.errors import DataError, SettingsError
 from emboscope.evaluation.protocol import hold_out
 from emboscope.learning.architecture import Network, NetworkSettings
 from emboscope.learning.checkpoint import load_weights, weights_bytes, write_atomic
@@ -175,7 +175,15 @@ class SignalClassifier(ClassifierMixin, BaseEstimator):
             If the epoch is to be chosen by rows that validate (`keep = "best"` or `patience`).
         """
         check_is_fitted(self, "network_")
-        none = np.empty(0, dtype=np.intp)
+        settings = self.training or TrainSettings()
+        if settings.keep == "best" or settings.patience:
+            raise SettingsError(
+                "refit: the epoch is to be chosen by rows that validate (keep = 'best', patience); "
+                "expected the last one, as all rows train. Use keep = 'last' without patience."
+            )
+        y, none = np.asarray(y), np.empty(0, dtype=np.intp)
+        if y.ndim == 1:  # a class that only validating rows had was not learned
+            y = np.where(np.isin(y, self.classes_), y, -1)
         whole: Self = clone(self).fit(
             views, y, validation=none, progress=progress, sample_weight=sample_weight
         )

@@ -59,6 +59,9 @@ class Teacher:
         Both logits are divided by it.
     weight : float
         Of the distance from the teacher, times the squared temperature; the labels have the rest.
+    by_member : bool
+        Each member learns from the same one of the teacher, which is the same network before it
+        was changed; otherwise all learn from the teacher's decision.
 
     References
     ----------
@@ -68,16 +71,14 @@ class Teacher:
     network: Network
     temperature: float
     weight: float
+    by_member: bool = True
 
     def distance(self, views: Views, logits: tuple[Tensor, ...]) -> Tensor:
-        """Weighted divergence of the probabilities, summed over the logits: one pass.
-
-        Member by member, or of each from the teacher's decision where it has other members.
-        """
+        """Weighted divergence of the probabilities, summed over the logits: one pass."""
         with torch.no_grad():
             outputs = self.network.eval().outputs(views)
             taught = outputs.logits
-            if len(taught) != len(logits):
+            if not self.by_member:
                 taught = (self.network.decide(outputs),) * len(logits)
         parts = [
             nn.functional.kl_div(

@@ -108,7 +108,7 @@ def cut_hits_report(hits: CutHits, language: str = "en") -> str:
             highlights=_highlights(hits, words),
             sections=(
                 _counts(hits, words),
-                *((_agreement(hits, words),) if hits.confusion else ()),
+                *((_agreement(hits, words),) if hits.known else ()),
                 _gallery(hits, words),
                 method.model_of_cuts(hits.model, words),
                 _limits(words),
@@ -146,7 +146,7 @@ def _counts(hits: CutHits, words: Wording) -> Section:
     table = Table((say("class given by the model"), say("samples"), say("share")), rows)
     facts: Facts = ((say("samples"), str(hits.n)),)
     if hits.n_patients:
-        facts += ((say("patients (pseudonyms)"), str(hits.n_patients)),)
+        facts += ((say("patients"), str(hits.n_patients)),)
     return Section(say("Classes"), tables=(table,), facts=facts)
 
 
@@ -154,7 +154,8 @@ def _agreement(hits: CutHits, words: Wording) -> Section:
     """The matrix of what the file tells and what the model says."""
     say = words.say
     rows = tuple(
-        (words.name(name), *map(str, row)) for name, row in zip(LABELS, hits.confusion, strict=True)
+        (words.name(name), *map(str, row))
+        for name, row in zip(LABELS, hits.confusion or ((0,) * 3,) * 3, strict=True)
     )
     caption = say(
         "Rows: the class in the file; columns: the class given by the model. {share} of the "
@@ -188,7 +189,7 @@ def _card(picture: HitsPicture, words: Wording) -> Card:
     if picture.told:
         facts.append((say("class in the file"), words.name(picture.told)))
     if picture.patient:
-        facts.append((say("subject (pseudonym)"), picture.patient))
+        facts.append((say("patient, as the file names it"), picture.patient))
     alt = say("Spectrogram. {title}. {facts}").format(
         title=title, facts=", ".join(f"{name} {value}" for name, value in facts)
     )
@@ -204,6 +205,7 @@ def _limits(words: Wording) -> Section:
             "was listened, is not known here. There is no rate without that time."),
         say("A model names what it is given: what is neither artifact nor embolus gets one of "
             "these classes all the same, or is unknown."),
+        say("Samples and patients are called as in the file: names in it stand here too."),
     )  # fmt: skip
     return Section(say("Limits of the method"), points=points)
 

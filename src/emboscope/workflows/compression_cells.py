@@ -15,7 +15,7 @@ from emboscope.compression.finetune import CompressSettings, compress
 from emboscope.compression.quantizers import QuantizerSettings
 from emboscope.datasets.dataset import Dataset
 from emboscope.datasets.folders import cache_folder
-from emboscope.errors import DataError
+from emboscope.errors import DataError, SettingsError
 from emboscope.evaluation.metrics import mcc
 from emboscope.evaluation.protocol import Fold
 from emboscope.export.c_code import packed_size
@@ -134,8 +134,13 @@ def _taught(
 ) -> CompressSettings | None:
     """How the model is compressed, with the folder of its teacher where it has one."""
     method, teaching = settings.compression, settings.teaching
-    if method is None or teaching is None:
+    if teaching is None:
         return method
+    if method is None or not method.teacher.weight:
+        raise SettingsError(
+            "teacher: without compression.teacher.weight; expected a weight above 0, up to 1. Give "
+            "one, or leave the teacher out."
+        )
     full_precision(teaching, data, fold, seed, progress)
     model = _folder(teaching, data, fold, seed)
     return method.model_copy(update={"teacher": method.teacher.model_copy(update={"model": model})})

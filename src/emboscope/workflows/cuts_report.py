@@ -85,11 +85,16 @@ def chosen(labels: Sequence[str], found: np.ndarray) -> list[int]:
 
 
 def _drawn(signal: np.ndarray, sfreq: float, words: Wording, settings: GallerySettings) -> bytes:
-    """The spectrogram in dB over the flow: the median frame of the side of the peak."""
+    """The spectrogram in dB over the flow: the median frame of the louder side.
+
+    Frames of the zeros that fill up a short sample do not count.
+    """
     filtered = HighPass(sfreq, settings.highpass_hz)(signal)
     window = min(settings.window, filtered.size)
     spectrum = stft(filtered, sfreq, window, settings.hop, settings.n_fft, "hamming")
-    middle = np.median(spectrum.power, axis=1)  # (n_freqs,)
+    freqs = spectrum.freqs
+    filled = spectrum.power.sum(axis=0) > 1e-9 * spectrum.power.sum(axis=0).max()
+    middle = np.median(spectrum.power[:, filled], axis=1) if filled.any() else np.zeros(freqs.size)
     flow = max(
         np.percentile(middle[side], 90)
         for side in (spectrum.freqs > settings.highpass_hz, spectrum.freqs < -settings.highpass_hz)

@@ -20,6 +20,7 @@ from emboscope.learning.uncertainty import threshold_for
 from emboscope.progress import Progress, silent
 from emboscope.registry import Registry
 from emboscope.workflows.cells import SIMULATED
+from emboscope.workflows.classes import LEAST
 from emboscope.workflows.classes import SIMULATED as FROM_SIMULATED
 from emboscope.workflows.evaluate import WANTED_RIGHT
 from emboscope.workflows.files import prepare_folder, read_json, write_json
@@ -132,7 +133,7 @@ def deploy_model(
     calibration = None if evidence is None else evidence.training
     prepare_folder(out)
     with tempfile.TemporaryDirectory(dir=out) as place:
-        made = {}
+        made, least = {}, []
         for done, name in enumerate(names):
             progress("exporting and checking", done, len(names))
             folder = Path(place) / name
@@ -141,9 +142,9 @@ def deploy_model(
                 form=form.of(name, calibration),
             )  # fmt: skip
             if evidence is not None:
-                _add_mcc(folder, classifier, evidence)
+                least.append(_score(folder, classifier, evidence))
         progress("exporting and checking", len(names), len(names))
-        return _gathered(Path(place), out, made, _least_probability(classifier, evidence))
+        return _gathered(Path(place), out, made, _strictest(least))
 
 
 def check_targets(targets: str | Sequence[str], form: Form) -> tuple[str, ...]:
@@ -178,31 +179,40 @@ def tell_origin(out: Path, manifest: Manifest, data: str) -> Manifest:
     return write_manifest(out, manifest.model_copy(update=origin_of(data)), tuple(manifest.files))
 
 
-def _least_probability(classifier: SignalClassifier, evidence: Evidence | None) -> float | None:
-    """The least probability of an answer that makes 95 % of the answers right; None without."""
-    if evidence is None or evidence.y is None:
-        return None
-    rows = np.isin(evidence.y, classifier.classes_)
-    if not rows.any():
-        return None
-    p = classifier.predict_proba({name: view[rows] for name, view in evidence.views.items()})
-    columns = np.searchsorted(classifier.classes_, evidence.y[rows])
-    return min(threshold_for(p, columns, WANTED_RIGHT), 1.0)
+def _strictest(found: Sequence[float | None]) -> float | None:
+    """The largest threshold of the files, never under the one that holds where none is told."""
+    known = [each for each in found if each is not None]
+    return max(*known, LEAST) if known else None
 
 
-def _add_mcc(folder: Path, classifier: SignalClassifier, evidence: Evidence) -> None:
-    """Write into `check.json` how PyTorch and the file score on the rows with a class."""
+def _score(folder: Path, classifier: SignalClassifier, evidence: Evidence) -> float | None:
+    """How PyTorch and the file score on the rows with a class, into `check.json`.
+
+    Returns
+    -------
+    least : float, or None
+        The least probability of an answer with which 95 % of the answers are right; of the file,
+        or of PyTorch where nothing runs it. Above 1 where none has. None without classes.
+    """
+    y = evidence.y
+    rows = None if y is None else np.isin(y, classifier.classes_)
+    if y is None or rows is None or not rows.any():
+        return None
     runtime = _runtime_of(folder)
     inputs = None if runtime is None else _inputs_of(runtime, classifier, evidence.views)
-    if runtime is None or inputs is None or evidence.y is None or (evidence.y < 0).all():
-        return
-    y, rows = evidence.y, evidence.y >= 0
-    found = classifier.classes_[runtime.predict_proba(inputs).argmax(axis=1)]
+    ours = classifier.predict_proba(evidence.views)
+    columns = np.searchsorted(classifier.classes_, y[rows])
+    if runtime is None or inputs is None:
+        return threshold_for(ours[rows], columns, WANTED_RIGHT)
+    theirs = runtime.predict_proba(inputs)
     check = read_json(folder / "check.json")
     check["n_scored"] = int(rows.sum())
-    check["mcc_in_pytorch"] = mcc(y[rows], classifier.predict(evidence.views)[rows])
-    check["mcc"] = mcc(y[rows], found[rows])
+    for name, p in (("mcc_in_pytorch", ours), ("mcc", theirs)):
+        check[name] = mcc(y[rows], classifier.classes_[p.argmax(axis=1)][rows])
+    least = threshold_for(theirs[rows], columns, WANTED_RIGHT)
+    check["answered"] = float((theirs[rows].max(axis=1) >= max(least, LEAST)).mean())
     write_json(folder / "check.json", check)
+    return least
 
 
 def _runtime_of(folder: Path) -> Runtime | OnnxRuntime | None:

@@ -69,6 +69,11 @@ def trained_model(
     """
     data = loaded(settings, seed)
     fold = fold_of(data, settings, seed)
+    if settings.refit and (settings.training.keep == "best" or settings.training.patience):
+        raise SettingsError(
+            "refit: with training.keep = 'best' or patience; expected the last epoch, as all rows "
+            "train. Use keep = 'last' without patience."
+        )
     first = fitted(data, fold, settings, seed, progress)
     final = _refitted(first, data, fold, settings, seed, progress) if settings.refit else first
     numbers = judged(probabilities(final, data, fold.test), data, fold.test)

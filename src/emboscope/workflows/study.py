@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from emboscope.compression.finetune import LAYER_RULES, MIXED, CompressSettings
+from emboscope.compression.finetune import LAYER_RULES, MIXED, CompressSettings, check_teacher
 from emboscope.compression.normalization import STATISTICS
 from emboscope.compression.quantizers import QUANTIZERS
 from emboscope.datasets import OwnFile, load_dataset
@@ -233,14 +233,15 @@ def compress_run(
 
 def _check_teacher(small: CompressSettings, settings: RunSettings, data: Dataset) -> None:
     """Refuse a teacher that is no run on the same folds: it would know the test part."""
+    check_teacher(small.teacher)
     if small.teacher.model is None:
         return
     other = network_run(small.teacher.model, data)[0]
-    same = ("split", "folds", "seed")
+    same = ("split", "folds")
     found, expected = ([getattr(each, name) for name in same] for each in (other, settings))
     if found != expected:
         raise SettingsError(
-            f"teacher.model '{small.teacher.model}': split, folds and seed are {found}; expected "
+            f"teacher.model '{small.teacher.model}': split and folds are {found}; expected "
             f"{expected}, so that it has not seen what is tested. Train it that way."
         )
 
@@ -339,4 +340,5 @@ def _shown(file: Path, check: dict) -> dict[str, object]:
         shown["rows of the validation part"] = check["n_scored"]
         shown["MCC × 100 in PyTorch"] = round(100 * check["mcc_in_pytorch"], 2)
         shown["MCC × 100"] = round(100 * check["mcc"], 2)
+        shown["sure enough to answer, %"] = round(100 * check["answered"], 1)
     return shown
