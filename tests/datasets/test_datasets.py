@@ -5,6 +5,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from emboscope.datasets import DATASETS, OwnFile, load_dataset
+from emboscope.datasets.dataset import own_name
 from emboscope.datasets.hits import (
     CLASSES,
     Hits,
@@ -20,6 +21,7 @@ from emboscope.datasets.public import export_tcd, tcd_recordings
 from emboscope.errors import DataError, SettingsError
 from emboscope.signal.readers import read_recording
 from emboscope.simulation.recording import SimulationSettings, simulate
+from emboscope.workflows.deploy import origin_of
 
 
 @pytest.fixture(scope="module")
@@ -331,3 +333,16 @@ def test_hits_of_another_rate_are_refused():
     settings = HitsSettings(simulation=SimulationSettings(minutes=0.1, sfreq=5000))
     with pytest.raises(SettingsError, match="simulated at 5000 Hz; expected 4385"):
         cut_hits(simulate(settings.simulation, 0), 0, settings)
+
+
+def test_an_own_file_never_bears_the_name_of_a_registered_data_set(tmp_path, rng):
+    content = {"X": rng.standard_normal((6, 2, 64)), "y": [0, 1] * 3, "sfreq": 250}
+    for stem, name in (("hits", "own hits"), ("ward", "ward")):
+        np.savez(tmp_path / f"{stem}.npz", **content)
+        assert load_dataset(tmp_path / f"{stem}.npz").name == name
+    folder = tmp_path / "esr"
+    folder.mkdir()
+    assert own_name(folder) == "own esr"
+    (tmp_path / "v1.2").mkdir()
+    assert own_name(tmp_path / "v1.2") == "v1.2"
+    assert origin_of("own hits") == {"trained_on": "the data set 'own hits'"}

@@ -53,7 +53,7 @@ def test_samples_of_a_file_are_hits_of_patients(path):
     assert data.views["waveform"].shape == (4, 2, 1400)
     assert data.views["spectrogram"].shape == (4, 1, 64, 48)
     assert data.front_end == front_end()
-    assert (data.classes, data.group_kind, data.name) == (CLASSES, "patient", "hits")
+    assert (data.classes, data.group_kind, data.name) == (CLASSES, "patient", "own hits")
     by_patient = dict(zip(data.groups.tolist(), data.y.tolist(), strict=True))
     assert (by_patient["p1"], by_patient["p2"]) == (0, 1)
     assert sorted(data.y[data.groups == "p3"].tolist()) == [-1, 2]

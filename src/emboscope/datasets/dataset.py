@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -64,3 +65,15 @@ class Dataset:
 Loader = Callable[[Progress], Dataset]
 
 DATASETS: Registry[Loader] = Registry("data set")
+
+
+def own_name(path: Path) -> str:
+    """Name of a data set of the user's own: that of its file or folder, never a registered one.
+
+    Examples
+    --------
+    >>> own_name(Path("ward.h5")), own_name(Path("hits.h5"))
+    ('ward', 'own hits')
+    """
+    name = path.resolve().name if path.is_dir() else path.stem
+    return f"own {name}" if name in DATASETS else name

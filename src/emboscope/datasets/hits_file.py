@@ -9,7 +9,7 @@ from types import ModuleType
 import numpy as np
 from scipy.signal import resample_poly
 
-from emboscope.datasets.dataset import Dataset
+from emboscope.datasets.dataset import Dataset, own_name
 from emboscope.datasets.hits import CLASSES, SFREQ, front_end, segments_dataset
 from emboscope.errors import DataError
 from emboscope.progress import Progress, silent
@@ -69,7 +69,7 @@ def load_hits_file(path: Path, progress: Progress = silent) -> Dataset:
     groups = np.array([_patient(path, sample) for sample in samples], str)
     soft = _soft_labels(path, samples, y)
     test = _test_patients(samples, groups)
-    return segments_dataset(path.stem, np.stack(segments), y, groups, soft, test)
+    return segments_dataset(own_name(path), np.stack(segments), y, groups, soft, test)
 
 
 def is_hits_file(path: Path) -> bool:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from emboscope.datasets.dataset import Dataset
+from emboscope.datasets.dataset import Dataset, own_name
 from emboscope.datasets.hits_file import SUFFIXES, load_hits_file
 from emboscope.errors import DataError
 from emboscope.progress import Progress, silent
@@ -85,7 +85,7 @@ def _dataset(
         )
     front_end = FrontEnd(sfreq=sfreq, n_channels=signal.shape[1], n_times=signal.shape[2])
     return Dataset(
-        name=path.stem,
+        name=own_name(path),
         views=front_end.compute(signal),
         y=y,
         groups=np.arange(len(y)) if groups is None else groups,

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from emboscope.datasets.dataset import Dataset
+from emboscope.datasets.dataset import Dataset, own_name
 from emboscope.datasets.hits import CLASSES, front_end, segments_dataset
 from emboscope.datasets.hits_file import SUFFIXES, load_hits_file
 from emboscope.errors import DataError
@@ -56,7 +56,7 @@ def _hits_of_study(path: Path, progress: Progress) -> Dataset:
         raise DataError(f"study '{path}': no label; expected some. Label samples first.")
     test = np.unique(samples.subjects[samples.splits == TEST])
     return segments_dataset(
-        path.resolve().name,
+        own_name(path),
         segments,
         labels.y,
         samples.subjects,
