@@ -173,10 +173,15 @@ def test_the_least_probability_of_an_answer_is_set_by_the_rows_of_the_check(run,
     assert deploy_model(folder, tmp_path, "c", unlabeled).least_probability is None
 
 
-def test_of_several_files_the_strictest_threshold_holds_and_one_half_at_least():
-    assert deploy._strictest([0.7, None, 0.9]) == 0.9
-    assert deploy._strictest([0.3]) == 0.5
-    assert deploy._strictest([None, None]) is None
+@pytest.mark.parametrize(("found", "kept"), [((0.7, 0.9), 0.9), ((0.3, 0.2), 0.5)])
+def test_of_several_files_the_strictest_threshold_holds_and_one_half_at_least(
+    run, tmp_path, monkeypatch, found, kept
+):
+    folder, views, y = run
+    thresholds = iter(found)
+    monkeypatch.setattr(deploy, "threshold_for", lambda *_: next(thresholds))
+    made = deploy_model(folder, tmp_path, ("c", "onnx"), Evidence(views, y))
+    assert made.least_probability == kept
 
 
 def test_rows_without_a_class_are_not_scored(run, tmp_path):

@@ -109,7 +109,7 @@ def test_a_refitted_cell_tests_members_that_saw_the_validation_part(npz, monkeyp
 def test_the_epoch_of_a_refitted_cell_cannot_be_chosen(npz):
     chosen = QUICK["training"].model_copy(update={"keep": "best"})
     settings = ModelSettings(data=npz, refit=True, **{**QUICK, "training": chosen})
-    with pytest.raises(SettingsError, match="refit: with training.keep = 'best' or patience"):
+    with pytest.raises(SettingsError, match="refit: the epoch is to be chosen by rows"):
         trained_model(settings, 0)
 
 

@@ -175,12 +175,7 @@ class SignalClassifier(ClassifierMixin, BaseEstimator):
             If the epoch is to be chosen by rows that validate (`keep = "best"` or `patience`).
         """
         check_is_fitted(self, "network_")
-        settings = self.training or TrainSettings()
-        if settings.keep == "best" or settings.patience:
-            raise SettingsError(
-                "refit: the epoch is to be chosen by rows that validate (keep = 'best', patience); "
-                "expected the last one, as all rows train. Use keep = 'last' without patience."
-            )
+        check_refit(self.training or TrainSettings())
         y, none = np.asarray(y), np.empty(0, dtype=np.intp)
         if y.ndim == 1:  # a class that only validating rows had was not learned
             y = np.where(np.isin(y, self.classes_), y, -1)
@@ -325,6 +320,15 @@ class SignalClassifier(ClassifierMixin, BaseEstimator):
                     f"view '{name}': not finite; expected finite values. Mend the rows."
                 )
         return views
+
+
+def check_refit(settings: TrainSettings) -> None:
+    """SettingsError if the epoch is to be chosen by rows that will train."""
+    if settings.keep == "best" or settings.patience:
+        raise SettingsError(
+            "refit: the epoch is to be chosen by rows that validate (keep = 'best', patience); "
+            "expected the last one, as all rows train. Use keep = 'last' without patience."
+        )
 
 
 @torch.no_grad()

@@ -6,10 +6,19 @@ from dataclasses import dataclass
 from emboscope.events.event import LABELS
 from emboscope.languages import translator
 from emboscope.report import method
-from emboscope.report.html import Audio, Card, Facts, Figure, Highlight, Report, Section, Table
-from emboscope.report.html import render as render_html
+from emboscope.report.html import (
+    Audio,
+    Card,
+    Facts,
+    Figure,
+    Highlight,
+    Report,
+    Section,
+    Table,
+    render,
+)
 from emboscope.report.session import UNSURE, ModelNote
-from emboscope.report.wording import NOTICE, Wording
+from emboscope.report.wording import NOTICE, Wording, capital
 
 CLASSES = (*LABELS, UNSURE)
 
@@ -95,8 +104,7 @@ def cut_hits_report(hits: CutHits, language: str = "en") -> str:
     """
     say = translator(language)
     words = Wording(language)
-    flags = [words.name(flag) for flag in hits.flags]
-    return render_html(
+    return render(
         Report(
             title=say("Classes of cut HITS: {name}").format(name=hits.name),
             summary=say(
@@ -104,7 +112,7 @@ def cut_hits_report(hits: CutHits, language: str = "en") -> str:
                 "elsewhere, for a person to check."
             ).format(n=hits.n),
             notice=say(NOTICE),
-            warnings=tuple(f"{each[0].upper()}{each[1:]}" for each in flags),
+            warnings=tuple(capital(words.name(flag)) for flag in hits.flags),
             highlights=_highlights(hits, words),
             sections=(
                 _counts(hits, words),
@@ -126,7 +134,7 @@ def _highlights(hits: CutHits, words: Wording) -> tuple[Highlight, ...]:
     shares = {name: 100 * hits.labels.get(name, 0) / max(hits.n, 1) for name in CLASSES}
     notes = {name: words.quantity(share, "%") for name, share in shares.items()}
     found = [
-        Highlight(_capital(words.name(name)), str(hits.labels.get(name, 0)), notes[name])
+        Highlight(capital(words.name(name)), str(hits.labels.get(name, 0)), notes[name])
         for name in ("gaseous", "solid", "artifact")
     ]
     unsure = str(hits.labels.get(UNSURE, 0))
@@ -208,7 +216,3 @@ def _limits(words: Wording) -> Section:
         say("Samples and patients are called as in the file: names in it stand here too."),
     )  # fmt: skip
     return Section(say("Limits of the method"), points=points)
-
-
-def _capital(text: str) -> str:
-    return f"{text[0].upper()}{text[1:]}"

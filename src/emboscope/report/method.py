@@ -1,8 +1,13 @@
 """What a reader must know of the method: the detector, its decibel, its limits."""
 
+from emboscope.languages import marked
 from emboscope.report.html import Facts, Section
 from emboscope.report.session import NOT_RECORDED, ModelNote, Monitoring
 from emboscope.report.wording import Wording
+
+_OVERLAP = marked(
+    "Gaseous and solid emboli overlap: a single class is uncertain even where the model is sure."
+)
 
 
 def detector(session: Monitoring, words: Wording) -> Section:
@@ -60,8 +65,7 @@ def model(session: Monitoring, words: Wording) -> Section:
             "none is likely enough it is unknown, for a person to judge; meanwhile the criteria "
             "decide whether it counts as an embolus."),
         say("Where the model and the criteria differ, the class of the model counts."),
-        say("Gaseous and solid emboli overlap: a single class is uncertain even where the model "
-            "is sure."),
+        say(_OVERLAP),
     )  # fmt: skip
     return Section(say("Classes given by the model"), facts=_of_model(note, words), points=points)
 
@@ -72,8 +76,7 @@ def model_of_cuts(note: ModelNote, words: Wording) -> Section:
     points = (
         say("The class is the likeliest of artifact, gaseous and solid embolus. Where none is "
             "likely enough it is unknown, for a person to judge."),
-        say("Gaseous and solid emboli overlap: a single class is uncertain even where the model "
-            "is sure."),
+        say(_OVERLAP),
     )  # fmt: skip
     return Section(say("Classes given by the model"), facts=_of_model(note, words), points=points)
 

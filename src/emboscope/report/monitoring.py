@@ -6,7 +6,7 @@ from emboscope.report import method, sections
 from emboscope.report.html import Facts, Highlight, Report, render
 from emboscope.report.session import UNSURE, EventPicture, Monitoring
 from emboscope.report.showers import Shower, ShowerSettings
-from emboscope.report.wording import NOTICE, Wording
+from emboscope.report.wording import NOTICE, Wording, capital
 
 __all__ = ["EventPicture", "Monitoring", "monitoring_report"]
 
@@ -73,7 +73,7 @@ def _warnings(session: Monitoring, words: Wording) -> tuple[str, ...]:
         found.insert(0, say("Simulated recording: it is of no person."))
     if session.review is None:
         found.append(say("Not reviewed: no person has looked at these events."))
-    return tuple(f"{each[0].upper()}{each[1:]}" for each in found)
+    return tuple(map(capital, found))
 
 
 def _highlights(

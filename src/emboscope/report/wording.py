@@ -51,6 +51,11 @@ NAMES = {
 }
 
 
+def capital(text: str) -> str:
+    """A text as it begins a sentence."""
+    return f"{text[0].upper()}{text[1:]}"
+
+
 @dataclass(frozen=True)
 class Wording:
     """The words and the number format of one language."""

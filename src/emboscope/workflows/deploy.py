@@ -134,6 +134,7 @@ def deploy_model(
     prepare_folder(out)
     with tempfile.TemporaryDirectory(dir=out) as place:
         made, least = {}, []
+        ours = _labeled(classifier, evidence)
         for done, name in enumerate(names):
             progress("exporting and checking", done, len(names))
             folder = Path(place) / name
@@ -141,10 +142,10 @@ def deploy_model(
                 classifier, folder, views, about.classes, about.metrics,
                 form=form.of(name, calibration),
             )  # fmt: skip
-            if evidence is not None:
-                least.append(_score(folder, classifier, evidence))
+            if evidence is not None and ours is not None:
+                least.append(_score(folder, classifier, evidence, ours))
         progress("exporting and checking", len(names), len(names))
-        return _gathered(Path(place), out, made, _strictest(least))
+        return _gathered(Path(place), out, made, max(*least, LEAST) if least else None)
 
 
 def check_targets(targets: str | Sequence[str], form: Form) -> tuple[str, ...]:
@@ -179,36 +180,45 @@ def tell_origin(out: Path, manifest: Manifest, data: str) -> Manifest:
     return write_manifest(out, manifest.model_copy(update=origin_of(data)), tuple(manifest.files))
 
 
-def _strictest(found: Sequence[float | None]) -> float | None:
-    """The largest threshold of the files, never under the one that holds where none is told."""
-    known = [each for each in found if each is not None]
-    return max(*known, LEAST) if known else None
+@dataclass(frozen=True)
+class _Labeled:
+    """Rows of the check that have a class, and what PyTorch says of all rows."""
+
+    rows: np.ndarray
+    columns: np.ndarray
+    probabilities: np.ndarray
 
 
-def _score(folder: Path, classifier: SignalClassifier, evidence: Evidence) -> float | None:
+def _labeled(classifier: SignalClassifier, evidence: Evidence | None) -> _Labeled | None:
+    """None without classes."""
+    if evidence is None or evidence.y is None:
+        return None
+    rows = np.isin(evidence.y, classifier.classes_)
+    if not rows.any():
+        return None
+    columns = np.searchsorted(classifier.classes_, evidence.y[rows])
+    return _Labeled(rows, columns, classifier.predict_proba(evidence.views))
+
+
+def _score(folder: Path, classifier: SignalClassifier, evidence: Evidence, ours: _Labeled) -> float:
     """How PyTorch and the file score on the rows with a class, into `check.json`.
 
     Returns
     -------
-    least : float, or None
+    least : float
         The least probability of an answer with which 95 % of the answers are right; of the file,
-        or of PyTorch where nothing runs it. Above 1 where none has. None without classes.
+        or of PyTorch where nothing runs it. Above 1 where none has.
     """
-    y = evidence.y
-    rows = None if y is None else np.isin(y, classifier.classes_)
-    if y is None or rows is None or not rows.any():
-        return None
     runtime = _runtime_of(folder)
     inputs = None if runtime is None else _inputs_of(runtime, classifier, evidence.views)
-    ours = classifier.predict_proba(evidence.views)
-    columns = np.searchsorted(classifier.classes_, y[rows])
+    rows, columns = ours.rows, ours.columns
     if runtime is None or inputs is None:
-        return threshold_for(ours[rows], columns, WANTED_RIGHT)
+        return threshold_for(ours.probabilities[rows], columns, WANTED_RIGHT)
     theirs = runtime.predict_proba(inputs)
     check = read_json(folder / "check.json")
     check["n_scored"] = int(rows.sum())
-    for name, p in (("mcc_in_pytorch", ours), ("mcc", theirs)):
-        check[name] = mcc(y[rows], classifier.classes_[p.argmax(axis=1)][rows])
+    for name, p in (("mcc_in_pytorch", ours.probabilities), ("mcc", theirs)):
+        check[name] = mcc(columns, p[rows].argmax(axis=1))
     least = threshold_for(theirs[rows], columns, WANTED_RIGHT)
     check["answered"] = float((theirs[rows].max(axis=1) >= max(least, LEAST)).mean())
     write_json(folder / "check.json", check)

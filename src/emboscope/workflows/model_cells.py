@@ -18,7 +18,7 @@ from emboscope.evaluation.metrics import mcc, scores
 from emboscope.evaluation.protocol import Fold, folds, hold_out
 from emboscope.learning.architecture import NetworkSettings, Profile
 from emboscope.learning.classical import CLASSICAL, FeatureClassifier
-from emboscope.learning.estimator import SignalClassifier
+from emboscope.learning.estimator import SignalClassifier, check_refit
 from emboscope.learning.fusion import LateFusion
 from emboscope.learning.label_noise import flip_asymmetric, flip_symmetric, noise_soft
 from emboscope.learning.settings import TrainSettings
@@ -69,11 +69,8 @@ def trained_model(
     """
     data = loaded(settings, seed)
     fold = fold_of(data, settings, seed)
-    if settings.refit and (settings.training.keep == "best" or settings.training.patience):
-        raise SettingsError(
-            "refit: with training.keep = 'best' or patience; expected the last epoch, as all rows "
-            "train. Use keep = 'last' without patience."
-        )
+    if settings.refit:
+        check_refit(settings.training)
     first = fitted(data, fold, settings, seed, progress)
     final = _refitted(first, data, fold, settings, seed, progress) if settings.refit else first
     numbers = judged(probabilities(final, data, fold.test), data, fold.test)
