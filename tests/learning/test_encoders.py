@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from numpy.testing import assert_allclose
 from pydantic import ValidationError
 from torch import nn
 from torch.testing import assert_close
@@ -190,6 +191,23 @@ def test_parameters_of_the_transformer_have_their_closed_form(
     stem = (3 * channels + 1) * 128 + 385 * d + (3 * d + 1) * d + d
     assert count(encoder) == stem + layers * layer
     assert count(encoder.head(n_classes)) == 2 * d + d * p + p + 2 * p + p * n_classes + n_classes
+
+
+@pytest.mark.parametrize(
+    ("init", "of_noise", "of_class"), [("default", 0.12, 8.0), ("he", 4.4, 0.8)]
+)
+def test_what_is_left_of_noise_where_the_transformer_adds_its_positions(init, of_noise, of_class):
+    """Their standard deviation is 0.7; the mean of eight starts, as the documentation gives it."""
+    found = []
+    for seed in range(8):
+        torch.manual_seed(seed)
+        settings = NetworkSettings(transformer=TransformerSettings(init=init))
+        encoder = ENCODERS["cnn1d_transformer"]((1, 178), settings)
+        hidden = encoder.stem(torch.randn(64, 1, 178))
+        for _ in range(2):
+            hidden = encoder.shared(hidden)
+        found.append([hidden.std(dim=0).mean().item(), encoder.class_token.std().item()])
+    assert_allclose(8 * np.mean(found, axis=0), [of_noise, of_class], rtol=0.1)
 
 
 @pytest.mark.parametrize(("shape", "n_filters"), [((1, 32, 37), 64), ((3, 48, 20), 10)])

@@ -233,6 +233,20 @@ def test_bfloat16_learns_too(rng):
     assert np.mean(classifier.fit(views, y).predict(views) == y) > 0.9
 
 
+@pytest.mark.parametrize(("precision", "fused"), [("bf16-mixed", False), ("32-true", True)])
+def test_attention_in_bfloat16_is_not_fused_on_a_cpu(precision, fused, rng):
+    views, y = data(rng, 20)
+    sizes = TransformerSettings(dropout=0, n_layers=1)
+    training = TrainSettings(epochs=1, batch=8, precision=precision)
+    classifier = SignalClassifier(
+        "cnn1d_transformer", None, NetworkSettings(transformer=sizes), training, device="cpu"
+    )
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profiled:
+        classifier.fit(views, y, validation=np.array([], int))
+    backward = "aten::_scaled_dot_product_flash_attention_for_cpu_backward"
+    assert any(event.key == backward for event in profiled.key_averages()) == fused
+
+
 def test_a_trained_network_lies_in_memory_as_it_was_built(rng):
     views, y = data(rng, 20)
     trained = SignalClassifier("cnn2d_compact", training=TrainSettings(epochs=1, batch=8))

@@ -17,6 +17,8 @@ from emboscope.registry import Registry
 
 _RELEASED_MOMENTUM = 0.99  # the Keras convention in PyTorch: statistics of the last batch
 _GUIDE_WIDTH = 64
+_LEAK = 0.01  # slope of LeakyReLU below 0
+_CLASS_TOKEN_SD = 0.1  # of the start `he`
 
 
 class Cnn2d(Encoder):
@@ -107,6 +109,8 @@ class Cnn1dTransformer(Encoder):
             n_tokens = (n_tokens - 2) // 2
         self.register_buffer("positions", sinusoidal_positions(n_tokens + 1, width), False)
         self.n_features = width
+        if sizes.init == "he":
+            self._start_in_size()
 
     def head(self, n_classes: int) -> nn.Module:
         """The published head, with a narrow projection."""
@@ -115,6 +119,14 @@ class Cnn1dTransformer(Encoder):
     def guide(self, n_classes: int) -> nn.Module:
         """As the published one: the head with a projection of 64."""
         return projection_head(self.n_features, _GUIDE_WIDTH, n_classes)
+
+    def _start_in_size(self) -> None:
+        """Weights with which the convolutions keep the variance of a signal."""
+        for part in (*self.stem, *self.shared):
+            if isinstance(part, nn.Conv1d):
+                nn.init.kaiming_normal_(part.weight, a=_LEAK, nonlinearity="leaky_relu")
+                nn.init.zeros_(part.bias)
+        nn.init.normal_(self.class_token, std=_CLASS_TOKEN_SD)
 
     def forward(self, signal: Tensor) -> Tensor:
         """Features (batch, width) of signals (batch, channel, time)."""

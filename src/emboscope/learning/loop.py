@@ -17,7 +17,7 @@ from emboscope.evaluation.metrics import mcc
 from emboscope.learning.architecture import Network
 from emboscope.learning.augmentation import AUGMENTATIONS
 from emboscope.learning.checkpoint import Progressed, load_checkpoint, save_checkpoint
-from emboscope.learning.devices import fabric_of, lay_out, share_of
+from emboscope.learning.devices import attention_on, fabric_of, lay_out, share_of
 from emboscope.learning.front_end import TorchFrontEnd
 from emboscope.learning.fusion import LateFusion
 from emboscope.learning.losses import balanced_weights
@@ -171,7 +171,8 @@ def _fit(
     for epoch in range(len(state.history), settings.epochs):
         if _is_over(state.history, settings):
             break
-        entry = {"epoch": epoch, **_train_epoch(state, epoch), **_validate(task)}
+        with attention_on(fabric.device, settings):
+            entry = {"epoch": epoch, **_train_epoch(state, epoch), **_validate(task)}
         state.history.append(fabric.broadcast(entry))  # so that all decide alike
         if settings.keep == "best" and best_epoch(state.history) == epoch:
             best = _copied(task.network)
