@@ -125,7 +125,8 @@ class Cnn1dTransformer(Encoder):
         for part in (*self.stem, *self.shared):
             if isinstance(part, nn.Conv1d):
                 nn.init.kaiming_normal_(part.weight, a=_LEAK, nonlinearity="leaky_relu")
-                nn.init.zeros_(part.bias)
+                if part.bias is not None:
+                    nn.init.zeros_(part.bias)
         nn.init.normal_(self.class_token, std=_CLASS_TOKEN_SD)
 
     def forward(self, signal: Tensor) -> Tensor:
