@@ -20,6 +20,7 @@ from emboscope.workflows import (  # noqa: F401  (registered)
     soft_cells,
     toy_cells,
 )
+from emboscope.workflows.cell_names import check_names
 from emboscope.workflows.cells import CELLS, is_simulated
 
 _NAME = r"^[A-Za-z0-9_-]+$"  # names of files
@@ -206,7 +207,7 @@ def read_study(path: Path, data: Path | None = None) -> Study:
     Raises
     ------
     SettingsError
-        For an unknown cell or parameter, with the nearest known one; for a name that stands twice;
+        For an unknown cell, parameter or name in one, with the nearest known; for one twice;
         for a published figure of a column that the table lacks; for a picture of a table or a
         column that is not there.
     """
@@ -224,13 +225,23 @@ def read_study(path: Path, data: Path | None = None) -> Study:
         for row in table.rows:
             _check_published(table, row, where)
             values = {**table.shared, **row.parameters}
-            parsed = cell.settings.parse(values, f"{where}: {row.label}")
+            parsed = _parsed(cell.settings, values, f"{where}: {row.label}")
             if data is not None and is_simulated(parsed):
                 parsed = parsed.model_copy(update={"data": str(data.resolve())})
             parameters[table.name, row.label] = parsed
     if data is not None:
         _check_replaced(parameters.values(), data, path.name)
     return Study(path, settings, parameters, data)
+
+
+def _parsed(kind: type[Settings], values: Mapping[str, object], where: str) -> Settings:
+    """Parameters of a row, with every name in them looked up."""
+    parsed = kind.parse(values, where)
+    try:
+        check_names(parsed)
+    except SettingsError as error:
+        raise SettingsError(f"{where}: {error}") from error
+    return parsed
 
 
 def _check_replaced(parameters: Iterable[Settings], data: Path, study: str) -> None:
