@@ -111,6 +111,15 @@ def test_compressed_run_is_a_run_and_exports_to_onnx(data, trained, tmp_path):
     assert shown["onnx: MCC × 100"] == shown["onnx: MCC × 100 in PyTorch"]
 
 
+def sums(*runs):
+    """Of the weights of both folds of each run."""
+    return [
+        json.loads((folder / f"fold-0{fold}" / "network.json").read_text())["weights_sha256"]
+        for folder in runs
+        for fold in (0, 1)
+    ]
+
+
 def test_a_stopped_compression_goes_on_with_the_fold_it_was_in(data, trained, tmp_path):
     options = ["--on", data, "--set", "training.epochs=1", "--json", "-q", "--threads", 1]
     whole, parts = tmp_path / "whole", tmp_path / "parts"
@@ -120,9 +129,8 @@ def test_a_stopped_compression_goes_on_with_the_fold_it_was_in(data, trained, tm
     kept = (parts / "fold-00" / "weights.safetensors").stat().st_mtime_ns
     request = json.loads((parts / "run.json").read_text())
     settings = json.loads((whole / "fold-00" / "compression.json").read_text())["settings"]
-    (parts / "run.json").write_text(
-        json.dumps({**request, "finished": False, "compression": settings})
-    )
+    begun = {**request, "finished": False, "compression": settings, "models": sums(trained)}
+    (parts / "run.json").write_text(json.dumps(begun))
     other = run("compress", trained, *options, "--method", "int8", "--out", parts)
     assert other.exit_code == 2
     assert "begun with other compression" in other.stderr
@@ -152,6 +160,13 @@ def test_a_teacher_is_a_run_on_the_same_folds(data, trained, tmp_path):
     done = run("compress", trained, *options, "--set", f"teacher.model={other}",
                "--out", tmp_path / "seed")  # fmt: skip
     assert done.exit_code == 0, done.output
+    request["settings"]["views"] = {"low": {"kind": "waveform"}}
+    (other / "run.json").write_text(json.dumps(request))
+    refused = run("compress", trained, *options, "--set", f"teacher.model={other}",
+                  "--out", tmp_path / "none")  # fmt: skip
+    assert refused.exit_code == 2
+    assert "its views are corrected, low; expected corrected, as the model has" in refused.stderr
+    request["settings"]["views"] = {}
     request["settings"]["folds"] += 1
     (other / "run.json").write_text(json.dumps(request))
     refused = run("compress", trained, *options, "--set", f"teacher.model={other}",
@@ -159,6 +174,26 @@ def test_a_teacher_is_a_run_on_the_same_folds(data, trained, tmp_path):
     assert refused.exit_code == 2
     assert "so that it has not seen what is tested" in refused.stderr
     assert not (tmp_path / "none").exists()
+
+
+def test_a_compression_does_not_go_on_with_a_teacher_that_was_trained_anew(data, trained, tmp_path):
+    teacher = shutil.copytree(trained, tmp_path / "teacher")
+    small = tmp_path / "small"
+    changes = ("training.epochs=1", "teacher.weight=0.5", f"teacher.model={teacher}")
+    options = [part for change in changes for part in ("--set", change)]
+    command = ["compress", trained, "--on", data, "--out", small, "-q", *options]
+    assert run(*command).exit_code == 0
+    request = json.loads((small / "run.json").read_text())
+    begun = json.loads((small / "fold-00" / "compression.json").read_text())["settings"]
+    begun["teacher"]["model"] = str(teacher)
+    whole = sums(trained, teacher)
+    stopped = {**request, "finished": False, "compression": begun, "models": whole}
+    (small / "run.json").write_text(json.dumps(stopped))
+    assert run(*command).exit_code == 0  # goes on, as nothing was changed
+    (small / "run.json").write_text(json.dumps({**stopped, "models": [*whole[:3], "0" * 64]}))
+    refused = run(*command)
+    assert refused.exit_code == 2
+    assert "begun with other models" in refused.stderr
 
 
 def test_weights_that_were_changed_are_refused(data, trained, tmp_path):

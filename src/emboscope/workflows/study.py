@@ -1,7 +1,7 @@
 """What the commands on models share: data by name, settings from file and line, folds of a run."""
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -216,7 +216,12 @@ def compress_run(
         SignalClassifier.load(fold_folder(run, index))  # refused before anything is written
     _check_teacher(small, settings, data)
     request = {**request, "method": small.method, "source": run.name}
-    begun = {**request, "finished": False, "compression": small.model_dump(mode="json")}
+    begun = {
+        **request,
+        "finished": False,
+        "compression": small.model_dump(mode="json"),
+        "models": _sums(run, len(parts)) + _sums(small.teacher.model, len(parts)),
+    }
     claim(out, begun, "Choose another folder.")
     costs = []
     for index, fold in enumerate(parts):
@@ -231,19 +236,37 @@ def compress_run(
     return costs
 
 
+def _sums(run: Path | None, n_folds: int) -> list[str]:
+    """Of the weights of each fold, so that a run that was trained anew is told from the first."""
+    folders = [] if run is None else [fold_folder(run, index) for index in range(n_folds)]
+    return [read_json(folder / "network.json")["weights_sha256"] for folder in folders]
+
+
 def _check_teacher(small: CompressSettings, settings: RunSettings, data: Dataset) -> None:
     """Refuse a teacher that is no run on the same folds: it would know the test part."""
     check_teacher(small.teacher)
     if small.teacher.model is None:
         return
+    named = f"teacher.model '{small.teacher.model}'"
+    views = [(each.profile, each.views) for each in (read_run(small.teacher.model)[0], settings)]
+    if views[0] != views[1]:
+        raise SettingsError(
+            f"{named}: its views are {_views_of(*views[0])}; expected {_views_of(*views[1])}, as "
+            "the model has them. Train it with the same profile and views."
+        )
     other = network_run(small.teacher.model, data)[0]
     same = ("split", "folds")
     found, expected = ([getattr(each, name) for name in same] for each in (other, settings))
     if found != expected:
         raise SettingsError(
-            f"teacher.model '{small.teacher.model}': split and folds are {found}; expected "
-            f"{expected}, so that it has not seen what is tested. Train it that way."
+            f"{named}: split and folds are {found}; expected {expected}, so that it has not seen "
+            "what is tested. Train it that way."
         )
+
+
+def _views_of(profile: str, views: Mapping[str, object]) -> str:
+    """Profile and further views, for a message."""
+    return ", ".join([profile, *views])
 
 
 def _taught(small: CompressSettings, fold: int) -> CompressSettings:

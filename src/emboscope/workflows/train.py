@@ -142,7 +142,7 @@ def _request(data: Dataset, settings: RunSettings) -> dict:
     }
 
 
-_DECIDING = ("data_hash", "settings", "versions", "threads", "source", "compression")
+_DECIDING = ("data_hash", "settings", "versions", "threads", "source", "compression", "models")
 
 
 def same_data(run: Path, data: Dataset | None, request: dict) -> Dataset:
