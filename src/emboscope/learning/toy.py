@@ -56,19 +56,29 @@ TOY_SETS["mixed_imbalanced"] = ToySet(_MIXED, (0.5, 0.45, 0.5), _UNEVEN, 5e-2, 5
 
 
 class ToyEncoder(Encoder):
-    """Three coordinates to two features: a linear layer and softplus."""
+    """Three coordinates to two features: a linear layer and softplus.
+
+    Parameters
+    ----------
+    released : bool
+        Whether the scores of a batch pass a softmax over its rows, as in the published code, before
+        the loss takes them for logits. What is said of a row then depends on the others: where no
+        row of a batch is of a rare class, one is taken for it.
+    """
 
     view = "point"
     learning_rate = 1e-2
     n_features = 2
 
-    def __init__(self) -> None:
+    def __init__(self, released: bool = False) -> None:
         super().__init__((3,))
         self.linear = nn.Linear(3, self.n_features)
+        self.released = released
 
     def head(self, n_classes: int) -> nn.Module:
         """A linear layer."""
-        return nn.Linear(self.n_features, n_classes)
+        linear = nn.Linear(self.n_features, n_classes)
+        return nn.Sequential(linear, nn.Softmax(dim=0)) if self.released else linear
 
     def forward(self, points: Tensor) -> Tensor:
         """Features (batch, 2) of points (batch, 3)."""
@@ -84,7 +94,9 @@ def draw(toy: ToySet, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]
     return (means[:, None] + sds[:, None] * noise).astype(np.float32), classes
 
 
-def toy_scores(name: str, regularizers: RegularizerSettings | None, seed: int) -> dict[str, float]:
+def toy_scores(
+    name: str, regularizers: RegularizerSettings | None, seed: int, released: bool = False
+) -> dict[str, float]:
     """Scores of a fifth of a set, by a network trained on the rest.
 
     Parameters
@@ -95,13 +107,15 @@ def toy_scores(name: str, regularizers: RegularizerSettings | None, seed: int) -
         With a clustering term its weight and start are those of the set; without, there is none.
     seed : int
         Of the points, the split and the initial weights.
+    released : bool
+        As of `ToyEncoder`; the test part is then read in batches as large as those that train.
     """
     toy, rng = TOY_SETS[name], np.random.default_rng(seed)
     points, y = draw(toy, rng)
     n_test = round(_TEST_SHARE * len(y))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        network = EncoderClassifier(Branch(ToyEncoder()), N_CLASSES)
+        network = EncoderClassifier(Branch(ToyEncoder(released)), N_CLASSES)
     chosen = regularizers or RegularizerSettings()
     if regularizers is not None:
         chosen = chosen.model_copy(update={"dec": toy.dec, "dec_start": toy.dec_start})
@@ -119,8 +133,11 @@ def toy_scores(name: str, regularizers: RegularizerSettings | None, seed: int) -
     test, train = _rows(points[:n_test], y[:n_test]), _rows(points[n_test:], y[n_test:])
     none = replace(test, views={"point": test.views["point"][:0]}, y=test.y[:0])
     fit_network(Task(network, train, none, N_CLASSES, seed=seed), settings, device="cpu")
-    predicted = read_members(network, test.views)[:, 0].argmax(dim=1).numpy()
-    return scores(test.y.numpy(), predicted)
+    together = settings.batch if released else n_test
+    logits = [
+        read_members(network, {"point": part})[:, 0] for part in test.views["point"].split(together)
+    ]
+    return scores(test.y.numpy(), torch.cat(logits).argmax(dim=1).numpy())
 
 
 def _rows(points: np.ndarray, y: np.ndarray) -> Rows:

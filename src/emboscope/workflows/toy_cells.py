@@ -15,6 +15,7 @@ class ToySettings(Settings):
     set: str = "mixed_imbalanced"
     clustering: Literal["none", "corrected", "released"] = "corrected"
     centers: Literal["kmeans", "class_means"] = "kmeans"
+    head: Literal["logits", "released"] = "logits"  # released: with a softmax over the batch
 
 
 def clustering_toy(
@@ -27,7 +28,8 @@ def clustering_toy(
         dec_frequencies="batch" if released else "epoch",
         dec_centers=settings.centers,
     )
-    return toy_scores(settings.set, None if settings.clustering == "none" else regularizers, seed)
+    chosen = None if settings.clustering == "none" else regularizers
+    return toy_scores(settings.set, chosen, seed, settings.head == "released")
 
 
 register("clustering_toy", ToySettings, clustering_toy)
