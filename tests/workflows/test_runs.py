@@ -261,6 +261,31 @@ def test_int8_with_the_front_end_is_calibrated_on_the_training_part(data, traine
     assert 0 < shown["largest difference"] < 0.5
 
 
+@pytest.mark.parametrize("inside", [(), ("--front-end",)])
+def test_ranges_can_be_set_without_any_data(data, trained, inside, tmp_path):
+    """With the data named they are checked, and not set, by it."""
+    options = ["--target", "onnx", "--target", "c", "--weights", "int8", "--integer", *inside]
+    by_noise = [*options, "--calibration", "simulated", "--json", "-q"]
+    alone = run("export", trained, "--out", tmp_path / "alone", *by_noise)
+    assert alone.exit_code == 0, alone.output
+    assert (
+        json.loads((tmp_path / "alone" / "manifest.json").read_text())["calibration"] == "simulated"
+    )
+    checked = run("export", trained, "--out", tmp_path / "checked", *by_noise, "--on", data)
+    shown = json.loads(checked.stdout)
+    for target in ("onnx", "c"):
+        apart = shown[f"{target}: MCC × 100"] - shown[f"{target}: MCC × 100 in PyTorch"]
+        assert abs(apart) < 10
+    for file in ("model.emb", "model.onnx"):
+        content = [(tmp_path / name / file).read_bytes() for name in ("alone", "checked")]
+        assert content[0] == content[1]
+    told = run("export", trained, "--out", tmp_path / "told", *options, "--on", data, "-q")
+    assert told.exit_code == 0, told.output
+    for file in ("model.emb", "model.onnx"):
+        content = [(tmp_path / name / file).read_bytes() for name in ("alone", "told")]
+        assert content[0] != content[1]
+
+
 @pytest.mark.parametrize(
     ("options", "code", "text"),
     [
@@ -271,6 +296,8 @@ def test_int8_with_the_front_end_is_calibrated_on_the_training_part(data, traine
         (["--integer"], 2, "expected --target c"),
         (["--weights", "ternary"], 2, "no layer of this model has ternary weights"),
         (["--weights", "int8", "--on", "nowhere.npz"], 3, "nowhere.npz"),
+        (["--weights", "int8", "--calibration", "real"], 2, "calibration 'real': unknown"),
+        (["--calibration", "simulated"], 2, "nothing to calibrate; expected whole numbers"),
         (["--fold", "7"], 2, "has no such fold"),
         (["--fold", "-1"], 2, "--fold"),
     ],

@@ -277,10 +277,14 @@ def export(
     integer: Annotated[
         bool, typer.Option("--integer", help="C with activations in whole numbers of 8 bits.")
     ] = False,
+    calibration: Annotated[
+        str,
+        typer.Option(help="Ranges of int8 and whole numbers: training, or simulated (no data)."),
+    ] = "training",
     fold: Annotated[int, typer.Option(help="Which of the run's models.", min=0)] = 0,
     on: Annotated[
         str | None,
-        typer.Option(help="Data to check with, of the run; int8 and whole numbers need it."),
+        typer.Option(help="Data to check with, of the run; calibration by training needs it."),
     ] = None,
     sfreq: Sfreq = None,
     label_column: LabelColumn = None,
@@ -295,7 +299,7 @@ def export(
     from emboscope.workflows.study import export_data, export_fold, export_form
 
     wanted = targets or ["onnx"]
-    form = export_form(wanted, weights, front_end, integer)
+    form = export_form(wanted, weights, front_end, integer, calibration)
     own = (sfreq, label_column, group_column)
     progress = progress_of(quiet, as_json)
     data = export_data(run, on, own, form, progress)

@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Iterable, Mapping
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from emboscope.learning.architecture import Network
+from emboscope.learning.estimator import SignalClassifier
 from emboscope.learning.loop import Task
 from emboscope.registry import Registry
 
@@ -28,22 +30,63 @@ def of_training(task: Task) -> None:
 
 
 def of_simulated(task: Task) -> None:
-    """Those of noise of power 1/f with the mean and deviation of each view: without any data.
-
-    The mean and the deviation are those by which the network standardizes the view. Nothing is
-    read of the training part but its shape.
-    """
-    generator = torch.Generator().manual_seed(task.seed)
+    """Those of `simulated_views`: nothing is read of the training part but its shape."""
     shown = _views(task, task.train.batch(torch.arange(1)).views)
-    branches = {branch.view: branch for branch in task.network.branches}
-    made = {
-        name: pink_noise((_N_SIMULATED, *view.shape[1:]), generator) * branches[name].standardize.sd
-        + branches[name].standardize.mean
-        for name, view in shown.items()
-        if name in branches
-    }
+    shapes = {name: tuple(view.shape[1:]) for name, view in shown.items()}
+    made = simulated_views(task.network, shapes, _N_SIMULATED, task.seed)
     parts = torch.arange(_N_SIMULATED).split(_BATCH)
     estimate(task.network, ({name: view[part] for name, view in made.items()} for part in parts))
+
+
+def simulated_views(
+    network: Network, shapes: Mapping[str, tuple[int, ...]], n_rows: int, seed: int = 0
+) -> dict[str, Tensor]:
+    """Noise of power 1/f in place of each view that a network reads: without any data.
+
+    Its mean and deviation are those by which the network standardizes the view.
+
+    Parameters
+    ----------
+    network : Network
+    shapes : mapping of tuple
+        Of one row of each view; those that the network does not read are left out.
+    n_rows : int
+    seed : int
+
+    Returns
+    -------
+    views : dict of Tensor
+        (n_rows, *shape) each.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    branches = {branch.view: branch for branch in network.branches}
+    return {
+        name: pink_noise((n_rows, *shape), generator) * branches[name].standardize.sd
+        + branches[name].standardize.mean
+        for name, shape in shapes.items()
+        if name in branches
+    }
+
+
+def simulated_rows(
+    classifier: SignalClassifier, n_rows: int, front_end: bool = False
+) -> dict[str, np.ndarray]:
+    """The same as arrays; with the front end the views of a waveform of noise.
+
+    The deviation of a waveform that the network does not read is 1.
+
+    Raises
+    ------
+    SettingsError
+        If the front end has no waveform that tells the signal.
+    """
+    made = simulated_views(classifier.network_, classifier.shapes_, n_rows)
+    chain = classifier.front_end
+    if not front_end or chain is None:
+        return {name: view.numpy() for name, view in made.items()}
+    generator = torch.Generator().manual_seed(1)
+    noise = pink_noise((n_rows, chain.n_channels, chain.n_times), generator)
+    return chain.complete({"waveform": made.get("waveform", noise).numpy()})
 
 
 @torch.no_grad()

@@ -46,6 +46,7 @@ class Manifest(Settings):
     weights: str | None = None  # of the ONNX file, a name in `onnx_forms.WEIGHTS`
     front_end_inside: bool = False  # the input is then the segment of signal
     integer: bool = False  # whether C computes activations in whole numbers
+    calibration: str | None = None  # what set the ranges of whole numbers: training, simulated
     source_weights_sha256: str
     metrics: dict[str, object] = Field(default_factory=dict)
     trained_on: str = ""  # in words, where it is known: what every output must say

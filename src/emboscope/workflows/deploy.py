@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from emboscope.compression.normalization import simulated_rows
 from emboscope.errors import SettingsError
 from emboscope.evaluation.metrics import mcc
 from emboscope.export.c_code import CodeForm, export_c
@@ -30,6 +31,7 @@ TARGETS: Registry[Callable[..., Manifest]] = Registry("target")
 TARGETS["onnx"] = export_onnx
 TARGETS["c"] = export_c
 
+_N_SIMULATED = 512  # rows of noise that calibrate
 _FILES = {"model.c", "model.h", "model.emb", "model.onnx"}
 
 
@@ -80,16 +82,24 @@ class Form:
         Whether the views are made inside, of the signal.
     integer : bool
         Of C: whether activations are whole numbers of eight bits.
+    calibration : str
+        What sets the ranges of whole numbers: a name in `CALIBRATIONS`.
     """
 
     weights: str = "float"
     front_end: bool = False
     integer: bool = False
+    calibration: str = "training"
 
     @property
     def is_calibrated(self) -> bool:
-        """Whether rows of the training part are needed."""
+        """Whether there are ranges to set."""
         return self.weights == "int8" or self.integer
+
+    @property
+    def needs_data(self) -> bool:
+        """Whether rows of the training part are needed."""
+        return self.is_calibrated and self.calibration == "training"
 
     def of(self, target: str, calibration: dict[str, np.ndarray] | None) -> OnnxForm | CodeForm:
         """What the export of a target takes."""
@@ -130,7 +140,7 @@ def deploy_model(
     names = check_targets(targets, form)
     classifier = SignalClassifier.load(source)
     views = None if evidence is None else evidence.views
-    calibration = None if evidence is None else evidence.training
+    calibration = CALIBRATIONS[form.calibration](classifier, evidence, form)
     prepare_folder(out)
     with tempfile.TemporaryDirectory(dir=out) as place:
         made, least = {}, []
@@ -145,7 +155,7 @@ def deploy_model(
             if evidence is not None and ours is not None:
                 least.append(_score(folder, classifier, evidence, ours))
         progress("exporting and checking", len(names), len(names))
-        return _gathered(Path(place), out, made, max(*least, LEAST) if least else None)
+        return _gathered(Path(place), out, made, form, max(*least, LEAST) if least else None)
 
 
 def check_targets(targets: str | Sequence[str], form: Form) -> tuple[str, ...]:
@@ -156,6 +166,12 @@ def check_targets(targets: str | Sequence[str], form: Form) -> tuple[str, ...]:
     for name in names:
         TARGETS[name]
     WEIGHTS[form.weights]
+    CALIBRATIONS[form.calibration]
+    if form.calibration != "training" and not form.is_calibrated:
+        raise SettingsError(
+            f"calibration '{form.calibration}': nothing to calibrate; expected whole numbers. Ask "
+            "--integer or --weights int8, or leave it out."
+        )
     if form.weights != "float" and "onnx" not in names:
         raise SettingsError(
             f"weights '{form.weights}': a form of ONNX; expected --target onnx. C holds every "
@@ -166,6 +182,25 @@ def check_targets(targets: str | Sequence[str], form: Form) -> tuple[str, ...]:
             "integer: a form of C; expected --target c. Of ONNX ask --weights int8."
         )
     return names
+
+
+def _of_training(
+    classifier: SignalClassifier, evidence: Evidence | None, form: Form
+) -> dict[str, np.ndarray] | None:
+    """Rows of the training part, where they are given."""
+    return None if evidence is None else evidence.training
+
+
+def _of_noise(
+    classifier: SignalClassifier, evidence: Evidence | None, form: Form
+) -> dict[str, np.ndarray]:
+    """Noise with the statistics that the model tells."""
+    return simulated_rows(classifier, _N_SIMULATED, form.front_end)
+
+
+CALIBRATIONS: Registry[Callable[..., dict[str, np.ndarray] | None]] = Registry("calibration")
+CALIBRATIONS["training"] = _of_training
+CALIBRATIONS["simulated"] = _of_noise
 
 
 def origin_of(data: str) -> dict[str, object]:
@@ -245,7 +280,7 @@ def _inputs_of(
 
 
 def _gathered(
-    place: Path, out: Path, made: Mapping[str, Manifest], least: float | None
+    place: Path, out: Path, made: Mapping[str, Manifest], form: Form, least: float | None
 ) -> Manifest:
     """Move the files of each target to one folder, and write what they have in common once."""
     files, checks = [], {}
@@ -267,12 +302,13 @@ def _gathered(
                 each.pop(key, None)
         check = {"format_version": common["format_version"], **checks, "notice": common["notice"]}
     write_json(out / "check.json", check)
-    form = made.get("onnx", first)
+    shown = made.get("onnx", first)
     update = {
         "target": "+".join(made),
-        "weights": form.weights,
-        "front_end_inside": form.front_end_inside,
+        "weights": shown.weights,
+        "front_end_inside": shown.front_end_inside,
         "integer": any(manifest.integer for manifest in made.values()),
+        "calibration": form.calibration if form.is_calibrated else None,
         "least_probability": least,
     }
     return write_manifest(out, first.model_copy(update=update), (*files, "check.json"))

@@ -277,9 +277,11 @@ def _taught(small: CompressSettings, fold: int) -> CompressSettings:
     return small.model_copy(update={"teacher": small.teacher.model_copy(update={"model": model})})
 
 
-def export_form(targets: Sequence[str], weights: str, front_end: bool, integer: bool) -> Form:
+def export_form(
+    targets: Sequence[str], weights: str, front_end: bool, integer: bool, calibration: str
+) -> Form:
     """The form of the files; refused where it or a target is unknown, before data is read."""
-    form = Form(weights, front_end, integer)
+    form = Form(weights, front_end, integer, calibration)
     check_targets(targets, form)
     return form
 
@@ -288,7 +290,7 @@ def export_data(
     run: Path, on: str | None, own: Own, form: Form, progress: Progress = silent
 ) -> Dataset | None:
     """The data that an export is checked with: where it is named, or needed to calibrate."""
-    if on is None and not form.is_calibrated:
+    if on is None and not form.needs_data:
         return None
     data = run_data(run, on, own, progress)
     if data is None:
