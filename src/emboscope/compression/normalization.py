@@ -71,9 +71,16 @@ def simulated_views(
 def simulated_rows(
     classifier: SignalClassifier, n_rows: int, front_end: bool = False
 ) -> dict[str, np.ndarray]:
-    """The same as arrays; with the front end the views of a waveform of noise.
+    """What `simulated_views` makes for a classifier, as arrays.
 
-    The deviation of a waveform that the network does not read is 1.
+    With the front end one waveform of noise is drawn, and all views are made of it; its deviation
+    is 1 where the network does not read the waveform.
+
+    Parameters
+    ----------
+    classifier : SignalClassifier
+    n_rows : int
+    front_end : bool
 
     Raises
     ------

@@ -236,10 +236,10 @@ def compress_run(
     return costs
 
 
-def _sums(run: Path | None, n_folds: int) -> list[str]:
+def _sums(run: Path | None, n_folds: int) -> list[str | None]:
     """Of the weights of each fold, so that a run that was trained anew is told from the first."""
     folders = [] if run is None else [fold_folder(run, index) for index in range(n_folds)]
-    return [read_json(folder / "network.json")["weights_sha256"] for folder in folders]
+    return [read_json(folder / "network.json").get("weights_sha256") for folder in folders]
 
 
 def _check_teacher(small: CompressSettings, settings: RunSettings, data: Dataset) -> None:
