@@ -1,11 +1,10 @@
 """Statistics of batch normalization, estimated anew."""
 
-import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from emboscope.compression.normalization import estimate, pink_noise
+from emboscope.compression.normalization import estimate
 from emboscope.learning.models import build_network
 
 
@@ -27,12 +26,3 @@ def test_the_statistics_are_the_means_of_those_of_the_batches():
     for name, value in network.state_dict().items():
         kept = "running" not in name and "tracked" not in name
         assert torch.equal(value, before[name]) == kept, name
-
-
-def test_pink_noise_has_half_the_power_at_twice_the_frequency():
-    noise = pink_noise((400, 2, 256), torch.Generator().manual_seed(0))
-    assert (noise.mean().item(), noise.std().item()) == pytest.approx((0, 1), abs=1e-5)
-    power = np.abs(np.fft.rfft(noise.numpy())).__pow__(2).mean((0, 1))
-    assert power[4:8].mean() / power[8:16].mean() == pytest.approx(
-        (1 / np.arange(4, 8)).mean() / (1 / np.arange(8, 16)).mean(), rel=0.05
-    )

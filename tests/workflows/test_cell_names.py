@@ -44,6 +44,8 @@ def test_every_field_of_a_cell_that_holds_a_name_has_a_registry():
         ("model", 'training = { loss = "gec" }', "loss 'gec'.*Did you mean 'gce'"),
         ("model", 'training = { augment = ["flip_sing"] }', "augmentation 'flip_sing'"),
         ("model", 'network = { members = ["cnn2d_compact", "resent"] }', "mean 'resnet'"),
+        ("model", 'views = { low = { kind = "wavefrom" } }', "representation 'wavefrom'"),
+        ("propagated_model", 'data = "esr"', "images to annotate 'esr'"),
         ("compression", 'compression = { method = "pttqq" }', "quantizer 'pttqq'.*mean 'pttq'"),
         ("compression", 'compression = { mixed = { choices = ["int3"] } }', "quantizer 'int3'"),
         ("compression", 'compression = { layers = "hole" }', "rule of layers 'hole'"),

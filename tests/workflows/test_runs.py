@@ -160,13 +160,21 @@ def test_a_teacher_is_a_run_on_the_same_folds(data, trained, tmp_path):
     done = run("compress", trained, *options, "--set", f"teacher.model={other}",
                "--out", tmp_path / "seed")  # fmt: skip
     assert done.exit_code == 0, done.output
+    hashed, request["data_hash"] = request["data_hash"], "0" * 16
     request["settings"]["views"] = {"low": {"kind": "waveform"}}
     (other / "run.json").write_text(json.dumps(request))
     refused = run("compress", trained, *options, "--set", f"teacher.model={other}",
                   "--out", tmp_path / "none")  # fmt: skip
     assert refused.exit_code == 2
-    assert "its views are corrected, low; expected corrected, as the model has" in refused.stderr
+    assert 'it reads views of the profile corrected and {"low": {"kind": "waveform"}}' in (
+        refused.stderr
+    )
     request["settings"]["views"] = {}
+    (other / "run.json").write_text(json.dumps(request))
+    refused = run("compress", trained, *options, "--set", f"teacher.model={other}",
+                  "--out", tmp_path / "none")  # fmt: skip
+    assert "trained on other data than this" in refused.stderr
+    request["data_hash"] = hashed
     request["settings"]["folds"] += 1
     (other / "run.json").write_text(json.dumps(request))
     refused = run("compress", trained, *options, "--set", f"teacher.model={other}",
@@ -193,7 +201,7 @@ def test_a_compression_does_not_go_on_with_a_teacher_that_was_trained_anew(data,
     (small / "run.json").write_text(json.dumps({**stopped, "models": [*whole[:3], "0" * 64]}))
     refused = run(*command)
     assert refused.exit_code == 2
-    assert "begun with other models" in refused.stderr
+    assert "models that were trained anew since. Choose another folder." in refused.stderr
 
 
 def test_weights_that_were_changed_are_refused(data, trained, tmp_path):

@@ -153,7 +153,7 @@ def _calibration(
     if not form.calibration:
         raise SettingsError(
             "integer: nothing to calibrate with; expected views of the training part. Give "
-            "calibration, or name the data by --on."
+            "calibration, name the data by --on, or ask --calibration simulated."
         )
     few = {name: view[:_N_CALIBRATED] for name, view in form.calibration.items()}
     if chain is not None:

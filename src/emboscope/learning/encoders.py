@@ -121,12 +121,11 @@ class Cnn1dTransformer(Encoder):
         return projection_head(self.n_features, _GUIDE_WIDTH, n_classes)
 
     def _start_in_size(self) -> None:
-        """Weights with which the convolutions keep the variance of a signal."""
+        """Convolutions that keep the variance of a signal, and a class token that is no louder."""
         for part in (*self.stem, *self.shared):
-            if isinstance(part, nn.Conv1d):
+            if isinstance(part, nn.Conv1d) and part.bias is not None:
                 nn.init.kaiming_normal_(part.weight, a=_LEAK, nonlinearity="leaky_relu")
-                if part.bias is not None:
-                    nn.init.zeros_(part.bias)
+                nn.init.zeros_(part.bias)
         nn.init.normal_(self.class_token, std=_CLASS_TOKEN_SD)
 
     def forward(self, signal: Tensor) -> Tensor:

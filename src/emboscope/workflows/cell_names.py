@@ -20,6 +20,7 @@ from emboscope.learning.models import MODELS
 from emboscope.learning.schedules import OPTIMIZERS, SCHEDULES
 from emboscope.learning.settings import TrainSettings
 from emboscope.learning.toy import TOY_SETS
+from emboscope.representations.contract import REPRESENTATIONS
 from emboscope.settings import Settings
 from emboscope.workflows.annotation_cells import CHOICES, LabelSettings
 from emboscope.workflows.classification_cells import (
@@ -50,9 +51,18 @@ def check_names(settings: Settings) -> None:
             look_up = look_up_of(type(part), field)
             if look_up is None:
                 continue
-            value = getattr(part, field)
-            for name in (value,) if isinstance(value, str) else value:
+            for name in _names(getattr(part, field)):
                 look_up(name)
+
+
+def _names(value: object) -> Iterator[str]:
+    """A name, several, or the kinds of views."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        yield from (str(each.get("kind", "")) for each in value.values())
+    elif isinstance(value, tuple):
+        yield from value
 
 
 def _parts(settings: Settings) -> Iterator[Settings]:
@@ -82,24 +92,24 @@ def _network(name: str) -> object:
 
 def _model(name: str) -> object:
     """A network, or a classical model."""
-    return name in CLASSICAL or _network(name)
+    return CLASSICAL[name] if name in CLASSICAL else _network(name)
 
 
 def _quantizer(name: str) -> object:
-    return name == MIXED or QUANTIZERS[name]
+    return name if name == MIXED else QUANTIZERS[name]
 
 
 def _choice(name: str) -> object:
-    return name == FLOAT or QUANTIZERS[name]
+    return name if name == FLOAT else QUANTIZERS[name]
 
 
 def _data(name: str) -> object:
     """A registered data set, or a file or folder of one's own."""
-    return Path(name).exists() or DATASETS[name]
+    return name if Path(name).exists() else DATASETS[name]
 
 
 def _images(name: str) -> object:
-    return Path(name).exists() or IMAGE_SETS[name]
+    return name if Path(name).exists() else IMAGE_SETS[name]
 
 
 _LOOK_UPS: Mapping[tuple[type[Settings], str], LookUp] = {
@@ -114,6 +124,7 @@ _LOOK_UPS: Mapping[tuple[type[Settings], str], LookUp] = {
     (MixedSettings, "choices"): _choice,
     (ModelSettings, "data"): _data,
     (ModelSettings, "model"): _model,
+    (ModelSettings, "views"): REPRESENTATIONS.__getitem__,
     (CompressionSettings, "data"): _data,
     (CompressionSettings, "model"): _network,
     (TeacherModel, "model"): _network,
@@ -126,7 +137,6 @@ _LOOK_UPS: Mapping[tuple[type[Settings], str], LookUp] = {
     (LearningSettings, "model"): MODELS.__getitem__,
     (LearningSettings, "budget"): BUDGETS.__getitem__,
     (ClassifySettings, "targets"): TARGETS.__getitem__,
-    (PropagatedSettings, "data"): _data,
     (PropagatedSettings, "targets"): TARGETS.__getitem__,
     (PropagatedSettings, "model"): _network,
     (ToySettings, "set"): TOY_SETS.__getitem__,

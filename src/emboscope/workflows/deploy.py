@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from emboscope.compression.normalization import simulated_rows
+from emboscope.compression.noise_views import simulated_rows
 from emboscope.errors import SettingsError
 from emboscope.evaluation.metrics import mcc
 from emboscope.export.c_code import CodeForm, export_c
@@ -31,7 +31,8 @@ TARGETS: Registry[Callable[..., Manifest]] = Registry("target")
 TARGETS["onnx"] = export_onnx
 TARGETS["c"] = export_c
 
-_N_SIMULATED = 512  # rows of noise that calibrate
+N_CALIBRATING = 512  # rows
+_TRAINING = "training"
 _FILES = {"model.c", "model.h", "model.emb", "model.onnx"}
 
 
@@ -89,7 +90,7 @@ class Form:
     weights: str = "float"
     front_end: bool = False
     integer: bool = False
-    calibration: str = "training"
+    calibration: str = _TRAINING
 
     @property
     def is_calibrated(self) -> bool:
@@ -99,7 +100,7 @@ class Form:
     @property
     def needs_data(self) -> bool:
         """Whether rows of the training part are needed."""
-        return self.is_calibrated and self.calibration == "training"
+        return self.is_calibrated and CALIBRATIONS[self.calibration].needs_data
 
     def of(self, target: str, calibration: dict[str, np.ndarray] | None) -> OnnxForm | CodeForm:
         """What the export of a target takes."""
@@ -140,7 +141,7 @@ def deploy_model(
     names = check_targets(targets, form)
     classifier = SignalClassifier.load(source)
     views = None if evidence is None else evidence.views
-    calibration = CALIBRATIONS[form.calibration](classifier, evidence, form)
+    calibration = CALIBRATIONS[form.calibration].rows(classifier, evidence, form)
     prepare_folder(out)
     with tempfile.TemporaryDirectory(dir=out) as place:
         made, least = {}, []
@@ -167,7 +168,7 @@ def check_targets(targets: str | Sequence[str], form: Form) -> tuple[str, ...]:
         TARGETS[name]
     WEIGHTS[form.weights]
     CALIBRATIONS[form.calibration]
-    if form.calibration != "training" and not form.is_calibrated:
+    if form.calibration != _TRAINING and not form.is_calibrated:
         raise SettingsError(
             f"calibration '{form.calibration}': nothing to calibrate; expected whole numbers. Ask "
             "--integer or --weights int8, or leave it out."
@@ -184,23 +185,28 @@ def check_targets(targets: str | Sequence[str], form: Form) -> tuple[str, ...]:
     return names
 
 
-def _of_training(
-    classifier: SignalClassifier, evidence: Evidence | None, form: Form
-) -> dict[str, np.ndarray] | None:
-    """Rows of the training part, where they are given."""
-    return None if evidence is None else evidence.training
+@dataclass(frozen=True)
+class Calibration:
+    """What sets the ranges of whole numbers.
+
+    Attributes
+    ----------
+    rows : callable
+        `rows(classifier, evidence, form)`: views, or None.
+    needs_data : bool
+    """
+
+    rows: Callable[[SignalClassifier, Evidence | None, Form], dict[str, np.ndarray] | None]
+    needs_data: bool = False
 
 
-def _of_noise(
-    classifier: SignalClassifier, evidence: Evidence | None, form: Form
-) -> dict[str, np.ndarray]:
-    """Noise with the statistics that the model tells."""
-    return simulated_rows(classifier, _N_SIMULATED, form.front_end)
-
-
-CALIBRATIONS: Registry[Callable[..., dict[str, np.ndarray] | None]] = Registry("calibration")
-CALIBRATIONS["training"] = _of_training
-CALIBRATIONS["simulated"] = _of_noise
+CALIBRATIONS: Registry[Calibration] = Registry("calibration")
+CALIBRATIONS[_TRAINING] = Calibration(
+    lambda classifier, evidence, form: None if evidence is None else evidence.training, True
+)
+CALIBRATIONS["simulated"] = Calibration(
+    lambda classifier, evidence, form: simulated_rows(classifier, N_CALIBRATING, form.front_end)
+)
 
 
 def origin_of(data: str) -> dict[str, object]:

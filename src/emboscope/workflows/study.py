@@ -1,17 +1,16 @@
 """What the commands on models share: data by name, settings from file and line, folds of a run."""
 
+import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from emboscope.compression.finetune import LAYER_RULES, MIXED, CompressSettings, check_teacher
-from emboscope.compression.normalization import STATISTICS
-from emboscope.compression.quantizers import QUANTIZERS
+from emboscope.compression.finetune import CompressSettings, check_teacher
 from emboscope.datasets import OwnFile, load_dataset
 from emboscope.datasets.dataset import DATASETS, Dataset
-from emboscope.errors import SettingsError
+from emboscope.errors import DataError, SettingsError
 from emboscope.evaluation.protocol import Fold
 from emboscope.learning.architecture import NetworkSettings
 from emboscope.learning.compute import set_threads
@@ -21,8 +20,10 @@ from emboscope.learning.settings import TrainSettings
 from emboscope.progress import Progress, silent
 from emboscope.settings import merged, read_toml, with_changes
 from emboscope.store.folder import is_study
+from emboscope.workflows.cell_names import check_names
 from emboscope.workflows.compress import compress_model
 from emboscope.workflows.deploy import (
+    N_CALIBRATING,
     About,
     Evidence,
     Form,
@@ -54,7 +55,6 @@ __all__ = [
 ]  # fmt: skip
 
 _FILES = {"onnx": "model.onnx", "c": "model.c"}  # of a target
-_CALIBRATING = 512  # rows of the training part
 Own = tuple[float | None, str | None, str | None]
 
 
@@ -169,10 +169,7 @@ def compress_settings(method: str | None, changes: tuple[str, ...]) -> CompressS
     named = [each if _has_group(each) else f"quantizer.{each}" for each in changes]
     values = with_changes({} if method is None else {"method": method}, named, "t_max=1.5")
     settings = CompressSettings.parse(values, "compress")
-    if settings.method != MIXED:
-        QUANTIZERS[settings.method]  # refused here, before anything is read, like the next
-    LAYER_RULES[settings.layers]
-    STATISTICS[settings.normalization]
+    check_names(settings)  # before anything is read
     return settings
 
 
@@ -248,13 +245,16 @@ def _check_teacher(small: CompressSettings, settings: RunSettings, data: Dataset
     if small.teacher.model is None:
         return
     named = f"teacher.model '{small.teacher.model}'"
-    views = [(each.profile, each.views) for each in (read_run(small.teacher.model)[0], settings)]
-    if views[0] != views[1]:
+    try:
+        other = network_run(small.teacher.model, data)[0]
+    except DataError as error:
+        read, wanted = _of_views(read_run(small.teacher.model)[0]), _of_views(settings)
+        if read == wanted:
+            raise
         raise SettingsError(
-            f"{named}: its views are {_views_of(*views[0])}; expected {_views_of(*views[1])}, as "
-            "the model has them. Train it with the same profile and views."
-        )
-    other = network_run(small.teacher.model, data)[0]
+            f"{named}: it reads {read}; expected {wanted}, as the model. Train it with the same "
+            "profile and views."
+        ) from error
     same = ("split", "folds")
     found, expected = ([getattr(each, name) for name in same] for each in (other, settings))
     if found != expected:
@@ -264,9 +264,10 @@ def _check_teacher(small: CompressSettings, settings: RunSettings, data: Dataset
         )
 
 
-def _views_of(profile: str, views: Mapping[str, object]) -> str:
+def _of_views(settings: RunSettings) -> str:
     """Profile and further views, for a message."""
-    return ", ".join([profile, *views])
+    further = f" and {json.dumps(settings.views)}" if settings.views else ""
+    return f"views of the profile {settings.profile}{further}"
 
 
 def _taught(small: CompressSettings, fold: int) -> CompressSettings:
@@ -310,7 +311,7 @@ def export_fold(
     """Export one model of a run; what was checked.
 
     With the data it is checked on the validation part of the fold, and calibrated on rows of its
-    training part; the test part is not read.
+    training part unless noise is asked for; the test part is not read.
     """
     settings, request = read_run(run)
     check_network(run, settings.model)
@@ -338,7 +339,7 @@ def _evidence(data: Dataset, fold: Fold) -> Evidence:
     """The validation part, and some of the training part, in an order that mixes the classes."""
     rng = np.random.default_rng(0)
     checked, trained = rng.permutation(fold.validation), rng.permutation(fold.train)
-    return Evidence(data.rows(checked), data.y[checked], data.rows(trained[:_CALIBRATING]))
+    return Evidence(data.rows(checked), data.y[checked], data.rows(trained[:N_CALIBRATING]))
 
 
 def _shown(file: Path, check: dict) -> dict[str, object]:

@@ -207,7 +207,8 @@ def read_study(path: Path, data: Path | None = None) -> Study:
     Raises
     ------
     SettingsError
-        For an unknown cell, parameter or name in one, with the nearest known; for one twice;
+        For an unknown cell, parameter, or entry of a registry, with the nearest known one;
+        for a name that stands twice;
         for a published figure of a column that the table lacks; for a picture of a table or a
         column that is not there.
     """

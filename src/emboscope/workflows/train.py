@@ -191,7 +191,12 @@ def claim(run: Path, request: dict, again: str = "Pass --force to train it again
     if found.get("finished"):
         raise SettingsError(f"run '{run}': finished already. {again}")
     changed = [key for key in _DECIDING if found.get(key) != request.get(key)]
-    if changed and any(run.glob("fold-*/*")):
+    begun = any(run.glob("fold-*/*"))
+    if begun and changed == ["models"]:
+        raise SettingsError(
+            f"run '{run}': begun with models that were trained anew since. Choose another folder."
+        )
+    if begun and changed:
         raise SettingsError(
             f"run '{run}': begun with other {changed[0]}. Repeat the same command to go on, or "
             "choose another folder."
