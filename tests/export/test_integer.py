@@ -1,4 +1,4 @@
-"""Programs in whole numbers: C and the twin in NumPy agree to the last bit, and the device too."""
+"""Programs in whole numbers: C and the twin in PyTorch are equal to the last bit, and devices too."""
 
 from dataclasses import replace
 
@@ -53,7 +53,7 @@ def told(operations, sizes, source, step=0.01):
     return packed_bytes(Program(X, (*operations, last), (*sizes, out.size), out), ["a"], "0" * 64)
 
 
-def same_in_c_and_numpy(content, rng, scale=1.0):
+def same_in_c_and_pytorch(content, rng, scale=1.0):
     image = (scale * rng.standard_normal((5, *X["x"]))).astype(np.float32)
     found = Runtime(content).predict_proba({"x": image})
     assert_array_equal(found, run_packed(read_packed(content), {"x": image}))
@@ -86,7 +86,7 @@ def test_a_convolution_is_that_of_the_twin_to_the_last_bit(kind, padding, stride
     convolution = Operation("integer_convolution", out, source, tensors=tensors, kernel=(3, 3),
                             stride=stride, padding=padding, activation="leaky_relu")  # fmt: skip
     content = told((first, convolution), (75, -(-out.size // 4)), out)
-    image, found = same_in_c_and_numpy(content, rng)
+    image, found = same_in_c_and_pytorch(content, rng)
     whole = np.rint(np.clip(image / np.float32(0.05), -127, 127))
     exact = torch.conv2d(torch.from_numpy(whole).double(), torch.from_numpy(weight).double(),
                          stride=stride, padding=padding).numpy()  # fmt: skip
@@ -108,7 +108,7 @@ def test_sums_of_many_weights_of_one_sign_do_not_run_over(rng):
     tensors = {"weight": weight, "scale": scale, "shift": shift}
     whole = Operation("integer_convolution", out, source, tensors=tensors, kernel=(9, 11),
                       padding=(1, 2))  # fmt: skip
-    _, found = same_in_c_and_numpy(told((first, whole), (75, 8), out), rng, scale=1000.0)
+    _, found = same_in_c_and_pytorch(told((first, whole), (75, 8), out), rng, scale=1000.0)
     assert np.isfinite(found).all()
     image = np.ones((1, *X["x"]), np.float32)
     most = Runtime(told((first, whole), (75, 8), out)).predict_proba({"x": image})
@@ -123,7 +123,7 @@ def test_pools_and_sums_of_bytes_are_those_of_the_twin(rng):
     both = Operation("integer_add", total, small, second=small, activation="relu",
                      tensors={"scale": one(0.3), "shift": one(0.45)})  # fmt: skip
     content = told((first, pool, both), (75, 23, 23), total)
-    image, found = same_in_c_and_numpy(content, rng)
+    image, found = same_in_c_and_pytorch(content, rng)
     padded = np.pad(image, ((0, 0), (0, 0), (0, 1), (0, 1)), constant_values=-9)
     largest = padded.reshape(5, 3, 5, 2, 6, 2).max((3, 5))
     expected = np.clip(np.maximum(0.75 * np.rint(largest / 0.05), 0), 0, 127)

@@ -30,7 +30,8 @@ def observed_ranges(program: Program, views: Mapping[str, np.ndarray]) -> list[f
     found = [0.0] * len(program.operations)
 
     def watch(number: int, written: np.ndarray) -> None:
-        found[number] = max(found[number], float(np.percentile(np.abs(written), _PERCENTILE)))
+        each = np.percentile(np.abs(written), _PERCENTILE, axis=1)
+        found[number] = max(found[number], float(each.max()))
 
     run_packed(model, views, watch)
     return [max(each, _LEAST) for each in found]

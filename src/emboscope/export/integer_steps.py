@@ -1,56 +1,72 @@
-"""Steps in whole numbers in NumPy: the twin to which those in C are equal to the last bit."""
+"""Steps in whole numbers in PyTorch: the twin to which those in C are equal to the last bit."""
 
 from collections.abc import Sequence
+from math import prod
 
 import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
 
 from emboscope.errors import DataError
 from emboscope.export.forms import WHOLE_FORMS, Packed, unpack
 from emboscope.export.program import ACTIVATIONS, KINDS
-from emboscope.export.steps import activated, convolved, pooled, read
+from emboscope.export.steps import activated
 
-_NOTHING = np.zeros(0, np.float32)
+_NOTHING = torch.zeros(0)
+_LEAST = -128  # beyond the end of a window
 
 
 def run_integer(
-    step: np.ndarray, arena: np.ndarray, inputs: list[np.ndarray],
-    tensors: Sequence[Packed],
-) -> np.ndarray:  # fmt: skip
-    """A step that reads or writes bytes, four in the place of a float; else single precision."""
+    step: np.ndarray, arena: np.ndarray, inputs: Sequence[np.ndarray], tensors: Sequence[Packed]
+) -> np.ndarray:
+    """A step that reads or writes bytes, four in the place of a float, for many rows at once.
+
+    Parameters
+    ----------
+    step : ndarray
+        Of a packed model.
+    arena : ndarray of float32, shape (n_rows, n_arena)
+        Written in place.
+    inputs : sequence of ndarray, shape (n_rows, n_values) each
+    tensors : sequence of Packed
+
+    Returns
+    -------
+    written : ndarray of int8 or float32, shape (n_rows, n_values)
+    """
     kind, out, first, second = (int(value) for value in step[:4])
     given, name = tuple(map(int, step[4:7])), KINDS[kind]
-    scale, shift = (unpack(tensors[n]) if n >= 0 else _NOTHING for n in step[17:19])
-    size, activation = int(np.prod(given)), ACTIVATIONS[int(step[19])]
+    scale, shift = (_values(tensors[n]) if n >= 0 else _NOTHING for n in step[17:19])
+    memory, size, activation = torch.from_numpy(arena), prod(given), ACTIVATIONS[int(step[19])]
     if name == "quantize":
-        y = _to_byte(read(arena, inputs, first, size) * scale[0] + shift[0])
+        x = torch.from_numpy(inputs[-1 - first]) if first < 0 else memory[:, first : first + size]
+        y = _to_byte(x * scale[0] + shift[0])
     else:
-        x = _bytes(arena, first, size)
+        x = _bytes(memory, first, size)
+        image = x.reshape(-1, *given)
         if name == "dequantize":
-            y = x.astype(np.float32) * scale[0]
+            y = x.float() * scale[0]
         elif name == "integer_pool":
-            y = pooled(step, x.reshape(given), "max_pool").astype(np.int8)
+            y = _pooled(step, image)
         elif name == "integer_add":
-            other = _bytes(arena, second, size).astype(np.float32)
-            y = _to_byte(activated(x.astype(np.float32) * scale[0] + other * shift[0], activation))
+            other = _bytes(memory, second, size).float()
+            y = _to_byte(_active(x.float() * scale[0] + other * shift[0], activation))
         else:
-            sums = (
-                _whole_sums(step, x.reshape(given), tensors[step[16]], scale) + shift[:, None, None]
-            )
-            y = activated(sums.astype(np.float32), activation)
+            sums = _whole_sums(step, image, tensors[step[16]], scale) + shift[:, None, None]
+            y = _active(sums, activation)
             y = y if name == "integer_logits" else _to_byte(y)
-    values = np.ravel(y)
-    if values.dtype == np.int8:
-        arena.view(np.int8)[4 * out : 4 * out + values.size] = values
+    values = y.reshape(len(arena), -1)
+    if values.dtype == torch.int8:
+        _bytes(memory, out, values.shape[1])[...] = values
     else:
-        arena[out : out + values.size] = values
-    return values
+        memory[:, out : out + values.shape[1]] = values
+    return np.asarray(values.numpy())
 
 
-def _whole_sums(
-    step: np.ndarray, image: np.ndarray, packed: Packed, scale: np.ndarray
-) -> np.ndarray:
+def _whole_sums(step: np.ndarray, image: Tensor, packed: Packed, scale: Tensor) -> Tensor:
     """Exact sums of bytes times whole numbers, then scaled; of ternary ones each side alone."""
-    values = unpack(packed)
+    values = _values(packed)
     if packed.form in ("8-bit", "4-bit"):
         sides = [(scale, values)]
     elif packed.form not in WHOLE_FORMS:
@@ -59,19 +75,42 @@ def _whole_sums(
         )
     else:
         right, left = np.float32(packed.right), np.float32(packed.left)
-        sides = [(scale * right, values > 0), (scale * left, values < 0)]
-    wide = image.astype(np.float64)
+        sides = [(scale * float(right), values > 0), (scale * float(left), values < 0)]
+    kh, kw, sh, sw, ph, pw = map(int, step[10:16])
     sums = [
-        factor[:, None, None] * convolved(step, wide, part.astype(np.float64)).astype(np.float32)
+        factor[:, None, None]
+        * functional.conv2d(  # of whole numbers in double precision: exact
+            image.double(),
+            part.double().reshape(int(step[7]), image.shape[1], kh, kw),
+            stride=(sh, sw),
+            padding=(ph, pw),
+        ).float()
         for factor, part in sides
     ]
     return sums[0] if len(sums) == 1 else sums[0] - sums[1]
 
 
-def _to_byte(values: np.ndarray) -> np.ndarray:
+def _pooled(step: np.ndarray, image: Tensor) -> Tensor:
+    """The largest of each window, of those at the end of what there is."""
+    n_rows, n_columns, kh, kw, sh, sw = map(int, step[8:14])
+    height, width = (n_rows - 1) * sh + kh, (n_columns - 1) * sw + kw
+    beyond = (0, max(0, width - image.shape[3]), 0, max(0, height - image.shape[2]))
+    whole = functional.pad(image.float(), beyond, value=_LEAST)[:, :, :height, :width]
+    return functional.max_pool2d(whole, (kh, kw), (sh, sw)).to(torch.int8)
+
+
+def _values(packed: Packed) -> Tensor:
+    return torch.from_numpy(np.asarray(unpack(packed)))
+
+
+def _active(values: Tensor, activation: str) -> Tensor:
+    return torch.from_numpy(activated(values.numpy(), activation))
+
+
+def _to_byte(values: Tensor) -> Tensor:
     """To the nearest whole number from −127 to 127, ties to even."""
-    return np.rint(np.clip(values, -127, 127)).astype(np.int8)
+    return values.clamp(-127, 127).round().to(torch.int8)
 
 
-def _bytes(arena: np.ndarray, place: int, size: int) -> np.ndarray:
-    return arena.view(np.int8)[4 * place : 4 * place + size]
+def _bytes(memory: Tensor, place: int, size: int) -> Tensor:
+    return memory.view(torch.int8)[:, 4 * place : 4 * place + size]
