@@ -1,4 +1,4 @@
-"""Programs in whole numbers: C and the twin in PyTorch are equal to the last bit, and devices too."""
+"""Programs in whole numbers: C and the twin in PyTorch agree to the last bit; so does the device."""
 
 from dataclasses import replace
 
