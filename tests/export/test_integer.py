@@ -1,4 +1,4 @@
-"""Programs in whole numbers: C and the twin in PyTorch agree to the last bit; so does the device."""
+"""Programs in whole numbers: C, the twin in PyTorch and the device agree to the last bit."""
 
 from dataclasses import replace
 
