@@ -15,6 +15,8 @@ from emboscope.errors import EmboscopeError
 from emboscope.progress import Progress, silent
 
 NOTICE = "Research use only. Not a medical device."
+_WIDTH = 110  # of a table that goes into a file
+_BORDER = 3  # of a column
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print no progress and no notice.")]
@@ -73,18 +75,55 @@ def _plain(value: object) -> object:
     return value
 
 
-def print_table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """A table: the first column to the left, the others to the right."""
+def print_table(
+    title: str, header: Sequence[str], rows: Sequence[Sequence[str]], whole: bool = True
+) -> None:
+    """A table: the first column to the left, the others to the right.
+
+    Of a table that need not be `whole` the last columns, for which the terminal is too narrow, are
+    left out and named below it.
+    """
     from rich.console import Console
     from rich.table import Table
 
-    table = Table()
-    for index, name in enumerate(header):
-        table.add_column(name, justify="left" if index == 0 else "right", overflow="fold")
+    console, table = Console(width=None if sys.stdout.isatty() else _WIDTH), Table()
+    columns = list(zip(header, *rows, strict=True))
+    widths = None if whole else fitting_widths(columns, console.width)
+    shown = len(columns) if widths is None else len(widths)
+    for index, name in enumerate(header[:shown]):
+        table.add_column(
+            name,
+            justify="left" if index == 0 else "right",
+            overflow="fold",
+            width=None if widths is None else widths[index],
+        )
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*row[:shown])
     typer.echo(title)
-    Console(width=None if sys.stdout.isatty() else 110).print(table)
+    console.print(table)
+    if shown < len(header):
+        typer.echo(f"Not shown, for want of width: {'; '.join(header[shown:])}.")
+
+
+def fitting_widths(columns: Sequence[Sequence[str]], width: int) -> list[int]:
+    """Letters of the first columns, as many as fit side by side with no word broken; at least two.
+
+    What is left goes to the first of those that would take more.
+    """
+    widths: list[int] = []
+    left = width - 1
+    for cells in columns:
+        longest = max(len(word) for cell in cells for word in cell.split() or [""])
+        left -= longest + _BORDER
+        if left < 0 and len(widths) >= 2:
+            left += longest + _BORDER
+            break
+        widths.append(longest)
+    for index, longest in enumerate(widths):
+        more = max(0, min(left, max(map(len, columns[index])) - longest))
+        widths[index] += more
+        left -= more
+    return widths
 
 
 class ProgressLine:

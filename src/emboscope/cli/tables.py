@@ -59,7 +59,7 @@ def run(
     else:
         for table in result.tables:
             heads, *rows = cells_of(table)
-            print_table(table.title, heads, rows)
+            print_table(table.title, heads, rows, whole=False)
             typer.echo("\n".join(notes_of(table)) + "\n")
         typer.echo(
             f"Cells: {result.n_measured} measured, {result.n_stored} stored before, "
