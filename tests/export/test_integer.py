@@ -10,6 +10,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 import emboscope.export.packed as packed_file
 from damaged_models import with_crc
 from emboscope.errors import DataError, SettingsError
+from emboscope.export import interpreter
 from emboscope.export.c_code import CodeForm, export_c
 from emboscope.export.cortex_m4 import has_cortex_m4, run_on_cortex_m4
 from emboscope.export.integer import integer_program, observed_ranges
@@ -147,6 +148,26 @@ def test_models_in_whole_numbers_are_near_those_in_single_precision(model):
         exact = network({n: torch.from_numpy(v) for n, v in given.items()}).softmax(1).numpy()
     assert np.abs(found - exact).mean() < 0.1  # of numbers that no training has made robust
     assert not np.array_equal(found, exact)
+
+
+@pytest.mark.parametrize("step", ["dequantize", "mean"])
+def test_many_rows_are_read_in_parts(step, rng, monkeypatch):
+    """Each row by itself, whether a step is in whole numbers or not."""
+    monkeypatch.setattr(interpreter, "_AT_ONCE", 3)
+    source, first = quantized()
+    out = Buffer(1, source.shape)
+    operations = [first, replace(first, kind="dequantize", out=out, first=source)]
+    if step == "mean":
+        operations.append(Operation("mean", Buffer(2, (1, 1, 3)), out))
+    program = Program(X, tuple(operations), (75, 297, 3), operations[-1].out)
+    model = read_packed(packed_bytes(program, ["a"], "0" * 64))
+    image = rng.standard_normal((8, *X["x"])).astype(np.float32)
+    told = []
+    found = run_packed(model, {"x": image}, lambda number, written: told.append(len(written)))
+    alone = [run_packed(model, {"x": image[row : row + 1]})[0] for row in range(8)]
+    assert_array_equal(found, alone)
+    assert told == [3] * len(operations) + [3] * len(operations) + [2] * len(operations)
+    assert len(np.unique(found, axis=0)) == 8
 
 
 @pytest.mark.parametrize("method", [None, *METHODS])

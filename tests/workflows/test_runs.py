@@ -107,6 +107,7 @@ def test_compressed_run_is_a_run_and_exports_to_onnx(data, trained, tmp_path):
     shown = json.loads(exported.stdout)
     assert shown["onnx: inputs"] == shown["c: inputs"] == "real"
     assert shown["onnx: weights"] == "ternary"
+    assert json.loads((tmp_path / "y" / "manifest.json").read_text())["calibration"] is None
     assert shown["onnx: kB"] < shown["onnx: kB in float"]
     assert shown["onnx: MCC × 100"] == shown["onnx: MCC × 100 in PyTorch"]
 
