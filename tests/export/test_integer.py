@@ -116,19 +116,31 @@ def test_sums_of_many_weights_of_one_sign_do_not_run_over(rng):
     assert most.reshape(2, 3, 5)[0, 1, 2] == pytest.approx(0.01 * round(297 * 127 * 0.5 / 300))
 
 
-def test_pools_and_sums_of_bytes_are_those_of_the_twin(rng):
+@pytest.mark.parametrize(("activation", "least"), [("relu", 0), ("none", -127)])
+def test_pools_and_sums_of_bytes_are_those_of_the_twin(activation, least, rng):
+    """Windows at the end hold less, and the largest there may be below zero."""
     source, first = quantized()
     small = Buffer(1, (3, 5, 6))
     pool = Operation("integer_pool", small, source, kernel=(2, 2), stride=(2, 2))
     total = Buffer(2, small.shape)
-    both = Operation("integer_add", total, small, second=small, activation="relu",
+    both = Operation("integer_add", total, small, second=small, activation=activation,
                      tensors={"scale": one(0.3), "shift": one(0.45)})  # fmt: skip
     content = told((first, pool, both), (75, 23, 23), total)
     image, found = same_in_c_and_pytorch(content, rng)
     padded = np.pad(image, ((0, 0), (0, 0), (0, 1), (0, 1)), constant_values=-9)
     largest = padded.reshape(5, 3, 5, 2, 6, 2).max((3, 5))
-    expected = np.clip(np.maximum(0.75 * np.rint(largest / 0.05), 0), 0, 127)
+    expected = np.clip(0.75 * np.rint(largest / 0.05), least, 127)
+    assert (largest[:, :, -1] < 0).any()
     assert np.abs(100 * found.reshape(expected.shape) - expected).max() < 0.51
+
+
+def test_a_range_is_the_largest_of_all_rows(rng):
+    out = Buffer(0, IMAGE.shape)
+    same = Operation("affine", out, IMAGE, tensors={"scale": one(2.0), "shift": one(0)})
+    image = rng.uniform(-1, 1, (5, *X["x"])).astype(np.float32)
+    image[3] *= 10
+    (found,) = observed_ranges(Program(X, (same,), (297,), out), {"x": image})
+    assert found == pytest.approx(2 * np.percentile(np.abs(image[3]), 99.99), rel=1e-5)
 
 
 @pytest.mark.parametrize("model", EXPORTED)
