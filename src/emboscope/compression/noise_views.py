@@ -29,7 +29,7 @@ def simulated_views(
     Returns
     -------
     views : dict of Tensor
-        (n_rows, *shape) each.
+        `(n_rows, *shape)` each.
 
     Raises
     ------
