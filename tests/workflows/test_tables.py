@@ -108,6 +108,16 @@ def test_folds_whose_training_parts_overlap_have_a_wider_interval(toy, study):
     assert table.method == "corrected resampled t"
 
 
+def test_a_table_too_wide_for_the_terminal_names_what_it_leaves_out(toy, study):
+    more = ", ".join(f'{{ name = "spread_ms", title = "spread number {n}" }}' for n in range(20))
+    study.write_text(STUDY.replace('columns = ["accuracy"', f'columns = ["accuracy", {more}'))
+    shown = CliRunner().invoke(app, ["run", str(study), "-q"])
+    assert shown.exit_code == 0, shown.output
+    (left,) = [line for line in shown.stdout.splitlines() if line.startswith("Not shown")]
+    assert left.endswith("spread number 19, %; spread ms, ms; repeats.")
+    assert "accuracy" in shown.stdout.split("Not shown")[0]
+
+
 def test_units_but_percent_are_shown_as_they_are(toy, study):
     figure = run_study(study).tables[0].rows[0].figures["spread_ms"]
     assert (figure.mean, figure.sd) == (7.0, 0.0)

@@ -1,0 +1,28 @@
+"""The cell of the toy sets: what of a row reaches the network."""
+
+import pytest
+
+from emboscope.workflows import toy_cells
+from emboscope.workflows.cells import CELLS
+
+
+@pytest.mark.parametrize(
+    ("clustering", "head", "expected"),
+    [
+        ("none", "logits", (None, False)),
+        ("corrected", "logits", ((True, "epoch", "class_means"), False)),
+        ("released", "released", ((False, "batch", "class_means"), True)),
+    ],
+)
+def test_clustering_and_head_of_a_row_are_those_that_are_trained(
+    clustering, head, expected, monkeypatch
+):
+    asked = []
+    monkeypatch.setattr(toy_cells, "toy_scores", lambda *given: asked.append(given) or {"mcc": 1.0})
+    cell = CELLS["clustering_toy"]
+    row = {"set": "mixed_balanced", "centers": "class_means"}
+    settings = cell.settings(clustering=clustering, head=head, **row)
+    assert cell.measure(settings, 3) == {"mcc": 1.0}
+    ((name, terms, seed, released),) = asked
+    told = terms and (terms.dec_detach, terms.dec_frequencies, terms.dec_centers)
+    assert (name, seed, (told, released)) == ("mixed_balanced", 3, expected)
