@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
+from emboscope.learning import toy
 from emboscope.learning.architecture import Branch
 from emboscope.learning.models import EncoderClassifier
 from emboscope.learning.regularizers import RegularizerSettings
@@ -15,13 +16,13 @@ from emboscope.learning.toy import TOY_SETS, ToyEncoder, draw, toy_scores
 
 @pytest.mark.parametrize("name", list(TOY_SETS))
 def test_sets_have_the_published_sizes_means_and_spread(name, rng):
-    toy = TOY_SETS[name]
-    points, y = draw(toy, rng)
-    assert tuple(np.bincount(y)) == toy.sizes
+    chosen = TOY_SETS[name]
+    points, y = draw(chosen, rng)
+    assert tuple(np.bincount(y)) == chosen.sizes
     for each in range(3):
         own = points[y == each]
-        assert own.mean(axis=0) == pytest.approx(np.full(3, toy.means[each]), abs=0.12)
-        assert own.std(axis=0) == pytest.approx(np.full(3, toy.sds[each]), abs=0.06)
+        assert own.mean(axis=0) == pytest.approx(np.full(3, chosen.means[each]), abs=0.12)
+        assert own.std(axis=0) == pytest.approx(np.full(3, chosen.sds[each]), abs=0.06)
 
 
 def test_separable_classes_are_told_apart_and_seeds_repeat():
@@ -38,10 +39,25 @@ def test_clustering_does_no_harm_where_classes_are_apart(name):
         assert toy_scores(name, RegularizerSettings(), seed)["mcc"] > 0.98
 
 
+@pytest.mark.parametrize(("given", "expected"), [(0.0, 10.0), (0.1, 0.1)])
+def test_the_weight_of_clustering_is_that_of_the_set_unless_another_is_given(
+    given, expected, monkeypatch
+):
+    told = []
+
+    def trained(task, settings, device):
+        told.append((settings.regularizers.dec, settings.regularizers.dec_start))
+
+    monkeypatch.setattr(toy, "fit_network", trained)
+    toy_scores("separable_imbalanced", RegularizerSettings(dec=given), 0)
+    toy_scores("separable_imbalanced", None, 0)
+    assert told == [(expected, 1), (0.0, None)]
+
+
 def test_a_softmax_over_the_batch_finds_a_rare_class_where_there_is_none(monkeypatch):
     """The published figures without clustering are those of the head, not of the classes."""
-    toy = TOY_SETS["separable_imbalanced"]
-    small = replace(toy, sizes=(200, 30, 800), learning_rate=5e-2, epochs=12)
+    whole = TOY_SETS["separable_imbalanced"]
+    small = replace(whole, sizes=(200, 30, 800), learning_rate=5e-2, epochs=12)
     monkeypatch.setitem(TOY_SETS, "separable_imbalanced", small)
     released, mended = (
         toy_scores("separable_imbalanced", None, 0, released) for released in (True, False)

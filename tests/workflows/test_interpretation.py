@@ -7,16 +7,19 @@ import shutil
 
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose
 from PIL import Image
 
 import emboscope.workflows.interpretation as interpretation
+from emboscope.datasets.hits import segments_dataset
 from emboscope.learning.architecture import NetworkSettings
+from emboscope.learning.estimator import SignalClassifier
 from emboscope.learning.settings import TrainSettings
 from emboscope.workflows.evaluate import evaluate
 from emboscope.workflows.run_settings import RunSettings
 from emboscope.workflows.study import load, run_settings
-from emboscope.workflows.train import train
-from waves import waves
+from emboscope.workflows.train import read_run, run_folds, train
+from waves import bursts, waves
 
 
 @pytest.fixture(scope="module")
@@ -97,6 +100,32 @@ def test_a_stop_while_drawing_leaves_no_folder_of_a_few_pictures(data, tmp_path,
     evaluate(tmp_path / "run", data)
     drawn = {path.name for path in (tmp_path / "run" / "figures").iterdir()}
     assert drawn == {"latent.png", "neighbors.png", "saliency.png"}
+
+
+@pytest.mark.parametrize("n_raters", [0, 2])
+def test_three_classes_are_drawn_in_a_triangle_beside_what_the_raters_said(
+    n_raters, tmp_path, monkeypatch
+):
+    rng = np.random.default_rng(8)
+    y = np.arange(60) % 3
+    soft = (np.eye(3)[y] + np.eye(3)[0]) / 2 if n_raters else None
+    data = segments_dataset("mine", bursts(y, rng), y, np.arange(60) // 6, soft, None)
+    asked = []
+    draw = interpretation.simplex_figure
+    monkeypatch.setattr(
+        interpretation, "simplex_figure", lambda *given: asked.append(given) or draw(*given)
+    )
+    evaluated(data, tmp_path / "run", "cnn2d_compact")
+    ((clouds, classes),) = asked
+    assert classes == data.classes
+    fold = run_folds(data, read_run(tmp_path / "run")[0])[0]
+    model = SignalClassifier.load(tmp_path / "run" / "fold-00")
+    assert_allclose(clouds[-1].shares, model.predict_proba(data.rows(fold.test)), atol=1e-6)
+    assert np.array_equal(clouds[-1].y, y[fold.test])
+    assert len(clouds) == 2 if n_raters else 1
+    if n_raters:
+        assert np.array_equal(clouds[0].shares, soft[fold.test])
+    assert (tmp_path / "run" / "figures" / "simplex.png").is_file()
 
 
 def test_lost_pictures_are_drawn_again_and_null_is_not_a_number(data, tmp_path):

@@ -1,10 +1,12 @@
 """The cell that trains a model on spread labels: who is tested, and what is learned from."""
 
+import math
+
 import numpy as np
 import pytest
 
 from emboscope.datasets.hits import segments_dataset
-from emboscope.errors import DataError
+from emboscope.errors import DataError, SettingsError
 from emboscope.learning.architecture import NetworkSettings
 from emboscope.learning.settings import TrainSettings
 from emboscope.workflows import prepared, propagated_cells
@@ -43,6 +45,22 @@ def test_spread_labels_teach_more_rows_than_the_given_ones(stream):
     assert more["learned_from"] > 60
     assert more["coverage"] == pytest.approx(more["learned_from"] / 150)
     assert {"mcc", "recall_2", "jsd_raters"} <= set(more)
+
+
+def test_features_by_hand_learn_from_the_same_labels_and_have_no_size(stream):
+    settings = PropagatedSettings(model="gradient_boosting")
+    numbers = propagated_model(settings, 0)
+    network = propagated_model(PropagatedSettings(**QUICK), 0)
+    assert numbers["learned_from"] == network["learned_from"]
+    assert numbers["mcc"] > 0.8
+    assert math.isnan(numbers["parameters"])
+    assert network["parameters"] > 100
+
+
+def test_features_by_hand_do_not_learn_from_soft_labels(stream):
+    settings = PropagatedSettings(model="svm", targets="soft")
+    with pytest.raises(SettingsError, match="targets 'soft': 'svm' .* Use targets = 'propagated'"):
+        propagated_model(settings, 0)
 
 
 def test_data_without_fixed_test_patients_is_refused(monkeypatch, stream):

@@ -10,8 +10,8 @@ from emboscope.workflows.cells import CELLS
     ("clustering", "head", "expected"),
     [
         ("none", "logits", (None, False)),
-        ("corrected", "logits", ((True, "epoch", "class_means"), False)),
-        ("released", "released", ((False, "batch", "class_means"), True)),
+        ("corrected", "logits", ((True, "epoch", "class_means", 0.1), False)),
+        ("released", "released", ((False, "batch", "class_means", 0.1), True)),
     ],
 )
 def test_clustering_and_head_of_a_row_are_those_that_are_trained(
@@ -20,9 +20,9 @@ def test_clustering_and_head_of_a_row_are_those_that_are_trained(
     asked = []
     monkeypatch.setattr(toy_cells, "toy_scores", lambda *given: asked.append(given) or {"mcc": 1.0})
     cell = CELLS["clustering_toy"]
-    row = {"set": "mixed_balanced", "centers": "class_means"}
+    row = {"set": "mixed_balanced", "centers": "class_means", "dec": 0.1}
     settings = cell.settings(clustering=clustering, head=head, **row)
     assert cell.measure(settings, 3) == {"mcc": 1.0}
     ((name, terms, seed, released),) = asked
-    told = terms and (terms.dec_detach, terms.dec_frequencies, terms.dec_centers)
+    told = terms and (terms.dec_detach, terms.dec_frequencies, terms.dec_centers, terms.dec)
     assert (name, seed, (told, released)) == ("mixed_balanced", 3, expected)

@@ -30,6 +30,7 @@ class ToySet:
     sds : tuple of float
     sizes : tuple of int
     learning_rate, dec : float
+        The latter is the published weight of the clustering.
     epochs, dec_start : int
 
     References
@@ -104,7 +105,8 @@ def toy_scores(
     name : str
         In `TOY_SETS`.
     regularizers : RegularizerSettings, optional
-        With a clustering term its weight and start are those of the set; without, there is none.
+        With a clustering term; its weight is that of the set where it has none, its start is that
+        of the set. Without, there is none.
     seed : int
         Of the points, the split and the initial weights.
     released : bool
@@ -118,7 +120,9 @@ def toy_scores(
         network = EncoderClassifier(Branch(ToyEncoder(released)), N_CLASSES)
     chosen = regularizers or RegularizerSettings()
     if regularizers is not None:
-        chosen = chosen.model_copy(update={"dec": toy.dec, "dec_start": toy.dec_start})
+        chosen = chosen.model_copy(
+            update={"dec": chosen.dec or toy.dec, "dec_start": toy.dec_start}
+        )
     settings = TrainSettings(
         epochs=toy.epochs,
         batch=32,

@@ -138,6 +138,6 @@ _LOOK_UPS: Mapping[tuple[type[Settings], str], LookUp] = {
     (LearningSettings, "budget"): BUDGETS.__getitem__,
     (ClassifySettings, "targets"): TARGETS.__getitem__,
     (PropagatedSettings, "targets"): TARGETS.__getitem__,
-    (PropagatedSettings, "model"): _network,
+    (PropagatedSettings, "model"): _model,
     (ToySettings, "set"): TOY_SETS.__getitem__,
 }

@@ -14,6 +14,7 @@ from emboscope.learning.estimator import SignalClassifier
 from emboscope.learning.explanation import nearest_known, saliency
 from emboscope.progress import Progress, silent
 from emboscope.report.model_figures import Shown, latent_figure, segments_figure, weights_figure
+from emboscope.report.simplex_figure import N_CORNERS, Cloud, simplex_figure
 from emboscope.workflows.files import write_bytes, write_text
 
 _MOST_ROWS = 600  # of a latent map
@@ -44,7 +45,7 @@ def interpret(
     -------
     paths : list of Path
         `latent.png`, `saliency.png`, `neighbors.png`; of a fusion with weights also `weights.png`
-        and `weights.csv`.
+        and `weights.csv`; of three classes `simplex.png`.
     """
     folder.mkdir(parents=True, exist_ok=True)
     classifier, fold = classifiers[0], parts[0]
@@ -57,6 +58,7 @@ def interpret(
     written.append(_neighbors(classifier, data, fold, chosen, folder / "neighbors.png"))
     progress("drawing", 3, 4)
     written += _weights(classifiers, data, parts, folder)
+    written += _simplex(classifier, data, fold, folder / "simplex.png")
     progress("drawing", 4, 4)
     return written
 
@@ -145,6 +147,21 @@ def _title(data: Dataset, true: int, predicted: int) -> str:
     if true == predicted:
         return data.classes[true]
     return f"{data.classes[true]}, taken for {data.classes[predicted]}"
+
+
+def _simplex(classifier: SignalClassifier, data: Dataset, fold: Fold, path: Path) -> list[Path]:
+    """Probabilities of the test rows, beside the shares of the raters where there are some.
+
+    None unless there are three classes, all known to the model.
+    """
+    if len(data.classes) != N_CORNERS or len(classifier.classes_) != N_CORNERS:
+        return []
+    y = data.y[fold.test]
+    clouds = [Cloud("probabilities", classifier.predict_proba(data.rows(fold.test)), y)]
+    if data.soft_labels is not None:
+        clouds.insert(0, Cloud("shares of the raters", data.soft_labels[fold.test], y))
+    write_bytes(path, simplex_figure(clouds, data.classes))
+    return [path]
 
 
 def _weights(

@@ -75,7 +75,7 @@ def trained_model(
     final = _refitted(first, data, fold, settings, seed, progress) if settings.refit else first
     numbers = judged(probabilities(final, data, fold.test), data, fold.test)
     numbers |= _of_members(first, final, data, fold, numbers["mcc"])
-    numbers |= _of_size(final, data)
+    numbers |= size_of(final, data)
     numbers |= _of_validation(first)
     split = settings.split or data.group_kind
     baseline = baseline_mcc(settings.data, split, settings.folds, seed, settings.refit)
@@ -124,13 +124,7 @@ def fitted(
     """A model that learned from the training part, with the labels that the settings ask for."""
     rows = np.concatenate([fold.train, fold.validation])
     y, kept = training_labels(data, rows, settings, seed)
-    classifier: Classifier
-    if settings.model in CLASSICAL:
-        classifier = FeatureClassifier(settings.model, data.front_end, seed)
-    else:
-        classifier = SignalClassifier(
-            settings.model, data.front_end, settings.network, settings.training, seed, "cpu"
-        )
+    classifier = unfitted(settings.model, data, settings.network, settings.training, seed)
     position = np.full(len(rows), -1)
     position[kept] = np.arange(kept.sum())
     held = position[len(fold.train) :]
@@ -140,6 +134,15 @@ def fitted(
         validation=held[held >= 0],
         progress=progress,
     )
+
+
+def unfitted(
+    model: str, data: Dataset, network: NetworkSettings, training: TrainSettings, seed: int
+) -> Classifier:
+    """A classical model on features by hand, or a network; by its name."""
+    if model in CLASSICAL:
+        return FeatureClassifier(model, data.front_end, seed)
+    return SignalClassifier(model, data.front_end, network, training, seed, "cpu")
 
 
 def training_labels(
@@ -152,11 +155,8 @@ def training_labels(
     DataError
         If soft labels are asked for and the data has none.
     """
-    if settings.labels == "soft" and settings.model in CLASSICAL:
-        raise SettingsError(
-            f"labels 'soft': '{settings.model}' learns from classes alone; expected a network. "
-            "Use labels = 'hard'."
-        )
+    if settings.labels == "soft":
+        check_learns_soft(settings.model, "labels", "hard")
     if settings.labels == "soft" and settings.noise_kind != "symmetric":
         raise SettingsError(
             "noise_kind 'asymmetric': of classes alone; expected 'symmetric' for soft labels. "
@@ -177,6 +177,15 @@ def training_labels(
     y = flip(data.y[rows], settings.noise, n_classes, rng)
     kept = (y == data.y[rows]) | (not settings.drop_noisy)
     return y, kept
+
+
+def check_learns_soft(model: str, name: str, instead: str) -> None:
+    """Refuse a classical model where a setting asks it to learn from soft labels."""
+    if model in CLASSICAL:
+        raise SettingsError(
+            f"{name} 'soft': '{model}' learns from classes alone; expected a network. "
+            f"Use {name} = '{instead}'."
+        )
 
 
 def judged(full: np.ndarray, data: Dataset, rows: np.ndarray) -> dict[str, float]:
@@ -267,7 +276,7 @@ def _of_validation(classifier: Classifier) -> dict[str, float]:
     return {name: float(last.get(name, float("nan"))) for name in names}
 
 
-def _of_size(classifier: Classifier, data: Dataset) -> dict[str, float]:
+def size_of(classifier: Classifier, data: Dataset) -> dict[str, float]:
     """Parameters and millions of multiply-adds of a sample; NaN of a model without a network."""
     if not isinstance(classifier, SignalClassifier):
         return {"parameters": float("nan"), "macs_m": float("nan")}

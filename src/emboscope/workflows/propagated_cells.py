@@ -4,14 +4,13 @@ import numpy as np
 
 from emboscope.errors import DataError
 from emboscope.learning.architecture import NetworkSettings
-from emboscope.learning.estimator import SignalClassifier
 from emboscope.learning.settings import TrainSettings
 from emboscope.progress import Progress, silent
 from emboscope.workflows.annotation_cells import LabelSettings, label
 from emboscope.workflows.cells import register
 from emboscope.workflows.classification_cells import TARGETS
 from emboscope.workflows.evaluate import probabilities
-from emboscope.workflows.model_cells import judged, source
+from emboscope.workflows.model_cells import check_learns_soft, judged, size_of, source, unfitted
 from emboscope.workflows.prepared import official_rows
 
 
@@ -31,8 +30,11 @@ def propagated_model(
 ) -> dict[str, float]:
     """Scores on the fixed test patients of a model that learned from given and spread labels.
 
-    15 % of the labeled training rows, of whole patients, validate, by the labels that they got.
+    Of a network, 15 % of the labeled training rows, of whole patients, validate, by the labels that
+    they got.
     """
+    if settings.targets == "soft":
+        check_learns_soft(settings.model, "targets", "propagated")
     data = source(settings.data)
     if data.test_groups is None:
         raise DataError(
@@ -42,19 +44,13 @@ def propagated_model(
     labeled = label(settings, seed, progress)
     rows = official_rows(data)
     targets = TARGETS[settings.targets](labeled)
-    classifier = SignalClassifier(
-        settings.model, data.front_end, settings.network, settings.training, seed, "cpu"
-    )
-    classifier.fit(
-        data.rows(rows),
-        targets,
-        groups=data.groups[rows],
-        progress=progress,
-    )
+    classifier = unfitted(settings.model, data, settings.network, settings.training, seed)
+    classifier.fit(data.rows(rows), targets, groups=data.groups[rows], progress=progress)
     test = np.flatnonzero(data.is_test)
     known = targets >= 0 if targets.ndim == 1 else ~np.isnan(targets).any(axis=1)
     return {
         **judged(probabilities(classifier, data, test), data, test),
+        **size_of(classifier, data),
         "learned_from": float(known.sum()),
         "coverage": float(known.mean()),
     }

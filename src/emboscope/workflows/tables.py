@@ -120,6 +120,13 @@ class FigureSettings(Settings):
         return (self.x, self.y, *((self.area,) if self.area else ()))
 
 
+class SimplexSettings(Settings):
+    """A picture of the soft labels that rows learn from, in a triangle."""
+
+    name: str = Field(pattern=_NAME)
+    tables: tuple[str, ...] = Field(min_length=1)  # each has rows of soft labels
+
+
 class StudySettings(Settings):
     """What a study file holds."""
 
@@ -127,6 +134,7 @@ class StudySettings(Settings):
     description: str = ""
     tables: tuple[TableSettings, ...] = Field(min_length=1)
     figures: tuple[FigureSettings, ...] = ()
+    simplexes: tuple[SimplexSettings, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -230,6 +238,7 @@ def read_study(path: Path, data: Path | None = None) -> Study:
             if data is not None and is_simulated(parsed):
                 parsed = parsed.model_copy(update={"data": str(data.resolve())})
             parameters[table.name, row.label] = parsed
+    _check_simplexes(settings, parameters, path.name)
     if data is not None:
         _check_replaced(parameters.values(), data, path.name)
     return Study(path, settings, parameters, data)
@@ -275,7 +284,8 @@ def _check_once(names: list[str], where: str, what: str) -> None:
 def _check_figures(settings: StudySettings, study: str) -> None:
     """Refuse a figure that stands twice, or of a table or a column that is not there."""
     where = f"study '{study}'"
-    _check_once([figure.name for figure in settings.figures], where, "figure")
+    simplexes = [simplex.name for simplex in settings.simplexes]
+    _check_once([figure.name for figure in settings.figures] + simplexes, where, "figure")
     columns = {table.name: [each.name for each in table.columns] for table in settings.tables}
     for figure in settings.figures:
         for table in figure.tables:
@@ -290,6 +300,24 @@ def _check_figures(settings: StudySettings, study: str) -> None:
                     f"{where}: figure '{figure.name}': table '{table}' has no column '{lost[0]}'; "
                     f"expected {', '.join(columns[table])}. Add it to columns."
                 )
+
+
+def _check_simplexes(
+    settings: StudySettings, parameters: Mapping[tuple[str, str], Settings], study: str
+) -> None:
+    """Refuse a simplex of a table that is not there, or without a row of soft labels."""
+    soft = {table for (table, _), row in parameters.items() if _learns_soft(row)}
+    for simplex in settings.simplexes:
+        lost = [name for name in simplex.tables if name not in soft]
+        if lost:
+            raise SettingsError(
+                f"study '{study}': simplex '{simplex.name}': '{lost[0]}' is no table with a row of "
+                f"labels = 'soft'; expected {', '.join(sorted(soft)) or 'one'}. Mend its tables."
+            )
+
+
+def _learns_soft(row: Settings) -> bool:
+    return getattr(row, "labels", "hard") == "soft"
 
 
 def _check_published(table: TableSettings, row: RowSettings, where: str) -> None:

@@ -2,6 +2,8 @@
 
 from typing import Literal
 
+from pydantic import PositiveFloat
+
 from emboscope.learning.regularizers.settings import RegularizerSettings
 from emboscope.learning.toy import toy_scores
 from emboscope.progress import Progress, silent
@@ -14,6 +16,7 @@ class ToySettings(Settings):
 
     set: str = "mixed_imbalanced"
     clustering: Literal["none", "corrected", "released"] = "corrected"
+    dec: PositiveFloat | None = None  # weight of the clustering; None: the published one of the set
     centers: Literal["kmeans", "class_means"] = "kmeans"
     head: Literal["logits", "released"] = "logits"  # released: with a softmax over the batch
 
@@ -24,6 +27,7 @@ def clustering_toy(
     """Scores on a fifth of the points; `released` lets the gradient through the target."""
     released = settings.clustering == "released"
     regularizers = RegularizerSettings(
+        dec=settings.dec or 0.0,
         dec_detach=not released,
         dec_frequencies="batch" if released else "epoch",
         dec_centers=settings.centers,
