@@ -47,6 +47,22 @@ def test_the_interval_is_drawn():
     assert colored(spots_figure([sure], FRAME)) > colored(spots_figure([plain], FRAME))
 
 
+@pytest.mark.parametrize(
+    ("interval", "expected"),
+    [((-100.0, 280.0), (85.0, 105.0)), ((94.0, 96.0), None), ((88.0, 280.0), (None, 105.0))],
+)
+def test_a_wide_interval_runs_out_of_the_picture(interval, expected, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(study_figures, "png", lambda figure: drawn.append(figure) or b"")
+    spots_figure([spot("a", 1.0, 90.0), Spot("b", "table", 2.0, 100.0, interval)], FRAME)
+    spots_figure([spot("a", 1.0, 90.0), spot("b", 2.0, 100.0)], FRAME)
+    with_interval, plain = (figure.axes[0].get_ylim() for figure in drawn)
+    wanted = expected or plain
+    for found, limit in zip(with_interval, wanted, strict=True):
+        assert limit is None or found == pytest.approx(limit)
+    assert plain[0] < 90 < 100 < plain[1]
+
+
 def test_names_of_spots_at_one_place_cover_neither_each_other_nor_marks(monkeypatch):
     drawn = []
     monkeypatch.setattr(study_figures, "png", lambda figure: drawn.append(figure) or b"")

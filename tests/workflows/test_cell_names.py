@@ -11,8 +11,6 @@ from emboscope.workflows.cell_names import check_names, look_up_of
 from emboscope.workflows.cells import CELLS
 from emboscope.workflows.tables import read_study
 
-FREE = {"split", "order", "graph", "priors"}  # checked with what they stand beside
-
 
 def kinds(kind):
     """A class of settings, and those within."""
@@ -30,9 +28,19 @@ def test_every_field_of_a_cell_that_holds_a_name_has_a_registry():
         for cell in CELLS.values()
         for kind in kinds(cell.settings)
         for name, field in kind.model_fields.items()
-        if field.annotation in names and name not in FREE and look_up_of(kind, name) is None
+        if field.annotation in names and look_up_of(kind, name) is None
     ]
     assert not lost
+
+
+def study_of(cell, row, folder):
+    """A study with a right and a wrong row."""
+    path = folder / "study.toml"
+    path.write_text(
+        f'title = "Names"\n[[tables]]\nname = "some"\ncell = "{cell}"\ncolumns = ["mcc"]\n'
+        f'[[tables.rows]]\nlabel = "right"\n[[tables.rows]]\nlabel = "wrong"\n{row}\n'
+    )
+    return path
 
 
 @pytest.mark.parametrize(
@@ -59,13 +67,24 @@ def test_every_field_of_a_cell_that_holds_a_name_has_a_registry():
 def test_a_wrong_name_is_told_with_its_row_before_anything_is_measured(
     cell, row, sentence, tmp_path
 ):
-    path = tmp_path / "study.toml"
-    path.write_text(
-        f'title = "Names"\n[[tables]]\nname = "some"\ncell = "{cell}"\ncolumns = ["mcc"]\n'
-        f'[[tables.rows]]\nlabel = "right"\n[[tables.rows]]\nlabel = "wrong"\n{row}\n'
-    )
     with pytest.raises(SettingsError, match=f"study 'study.toml': some: wrong: .*{sentence}"):
-        read_study(path)
+        read_study(study_of(cell, row, tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("cell", "row", "sentence"),
+    [
+        ("model", 'split = "patients"', "'patient', 'recording', 'row' or 'cohort'"),
+        ("compression", 'split = "cohort"', "'patient', 'recording' or 'row'"),
+        ("propagation", 'order = "clas"', "'synchronous', 'class' or 'index'"),
+        ("propagation", 'graph = "blend"', "'blended', 'latent', 'map' or 'checked'"),
+        ("propagation", 'priors = "even"', "'given' or 'equal'"),
+    ],
+)
+def test_a_choice_of_few_is_told_with_all_of_them(cell, row, sentence, tmp_path):
+    name = row.partition(" ")[0]
+    with pytest.raises(SettingsError, match=f"some: wrong.{name}: .*should be {sentence}"):
+        read_study(study_of(cell, row, tmp_path))
 
 
 def test_a_classical_model_and_data_of_ones_own_are_no_wrong_names(tmp_path):

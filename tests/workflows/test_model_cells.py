@@ -1,6 +1,7 @@
 """The cell that trains a model on a fold: folds, wrong labels, gain, and figures by hand."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -14,6 +15,7 @@ from emboscope.learning.architecture import NetworkSettings
 from emboscope.learning.classical import FeatureClassifier
 from emboscope.learning.estimator import SignalClassifier
 from emboscope.learning.settings import TrainSettings
+from emboscope.workflows import model_cells
 from emboscope.workflows.evaluate import probabilities
 from emboscope.workflows.model_cells import (
     ModelSettings,
@@ -26,6 +28,7 @@ from emboscope.workflows.model_cells import (
 )
 from emboscope.workflows.profiled_data import in_profile
 from emboscope.workflows.table_runs import RunOptions, run_study
+from emboscope.workflows.tables import read_study
 from waves import bursts, waves_file
 
 QUICK = {
@@ -269,6 +272,34 @@ def test_each_repeat_of_a_cohort_has_patients_of_its_own_of_whom_two_fifths_are_
     assert np.array_equal(np.sort(np.concatenate(rows)), np.arange(540))
     assert len(np.unique(one.groups[fold.test])) == 36
     assert 0.1 < len(fold.validation) / 324 < 0.2
+
+
+def test_data_of_ones_own_in_place_of_a_cohort_are_split_in_folds_of_patients(npz, tmp_path):
+    path = tmp_path / "cohorts.toml"
+    path.write_text(
+        'title = "c"\n[[tables]]\nname = "t"\ncell = "model"\ncolumns = ["mcc"]\n'
+        '[[tables.rows]]\nlabel = "cohort"\ndata = "hits"\nsplit = "cohort"\n'
+        '[[tables.rows]]\nlabel = "rows"\ndata = "hits"\nsplit = "row"\n'
+        '[[tables.rows]]\nlabel = "real"\ndata = "esr"\n'
+    )
+    of = read_study(path, Path(npz)).parameters
+    assert (of["t", "cohort"].data, of["t", "cohort"].split) == (npz, None)
+    assert (of["t", "rows"].data, of["t", "rows"].split) == (npz, "row")
+    assert of["t", "real"].data == "esr"
+    assert read_study(path).parameters["t", "cohort"].split == "cohort"
+
+
+def test_the_exponent_of_a_row_is_that_of_its_loss_and_its_noise_is_told(npz, monkeypatch):
+    monkeypatch.setattr(model_cells, "baseline_mcc", lambda *_: 0.0)
+    gce = QUICK["training"].model_copy(update={"loss": "gce", "epochs": 1})
+    numbers = trained_model(ModelSettings(data=npz, noise=0.1, **{**QUICK, "training": gce}), 0)
+    assert (numbers["noise"], numbers["q"]) == (0.1, 0.7)
+    for model, training in (
+        ("tree", gce),
+        ("cnn1d_compact", gce.model_copy(update={"loss": "ce"})),
+    ):
+        settings = ModelSettings(data=npz, model=model, **{**QUICK, "training": training})
+        assert np.isnan(trained_model(settings, 0)["q"])
 
 
 def test_a_cohort_of_data_that_is_not_simulated_is_refused(npz):

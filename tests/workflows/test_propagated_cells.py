@@ -7,7 +7,9 @@ import pytest
 
 from emboscope.datasets.hits import segments_dataset
 from emboscope.errors import DataError, SettingsError
+from emboscope.evaluation.protocol import folds
 from emboscope.learning.architecture import NetworkSettings
+from emboscope.learning.classical import FeatureClassifier
 from emboscope.learning.settings import TrainSettings
 from emboscope.workflows import prepared, propagated_cells
 from emboscope.workflows.propagated_cells import PropagatedSettings, propagated_model
@@ -63,8 +65,46 @@ def test_features_by_hand_do_not_learn_from_soft_labels(stream):
         propagated_model(settings, 0)
 
 
-def test_data_without_fixed_test_patients_is_refused(monkeypatch, stream):
-    free = segments_dataset("mine", stream.views["waveform"], stream.y, stream.groups, None, None)
-    monkeypatch.setattr(propagated_cells, "source", lambda name: free)
-    with pytest.raises(DataError, match="'mine.h5' has no fixed test patients; expected some"):
-        propagated_model(PropagatedSettings(data="mine.h5"), 0)
+@pytest.mark.parametrize("test_patients", [None, np.array([3, 7])])
+def test_rows_of_ones_own_file_keep_their_labels_and_its_test_patients_apart(
+    test_patients, monkeypatch, stream, tmp_path
+):
+    y = stream.y.copy()
+    y[[4, 50, 59]] = -1  # nobody knows; the last of a test patient
+    waveform = stream.front_end.signal_of(stream.views["waveform"])
+    own = segments_dataset("own hits", waveform, y, stream.groups, np.eye(3)[y], test_patients)
+    monkeypatch.setattr(propagated_cells, "source", lambda name: own)
+    monkeypatch.setattr(prepared, "hits_from", lambda path, progress: own)
+    taught, asked = [], []
+
+    class Watched(FeatureClassifier):
+        def fit(self, views, y, **options):
+            taught.append((views["waveform"], y))
+            return super().fit(views, y, **options)
+
+        def predict_proba(self, views):
+            asked.append(views["waveform"])
+            return super().predict_proba(views)
+
+    monkeypatch.setattr(propagated_cells, "unfitted", lambda *_: Watched("tree", own.front_end))
+    numbers = propagated_model(PropagatedSettings(data=str(tmp_path), targets="true"), 2)
+    ((learned, labels),) = taught
+    tested = np.isin(own.groups, [3, 7])
+    if test_patients is None:
+        part = folds(y, own.groups, "patient", 5, seed=0)[2]
+        tested = np.isin(np.arange(180), part.test)
+    assert np.array_equal(learned, own.views["waveform"][~tested & (y >= 0)])
+    assert np.array_equal(labels, y[~tested & (y >= 0)])
+    assert np.array_equal(asked[0], own.views["waveform"][tested & (y >= 0)])
+    assert numbers["learned_from"] == len(labels)
+
+
+def test_data_without_patients_is_refused(monkeypatch, stream):
+    monkeypatch.setattr(prepared, "IMAGE_SETS", {"digits": prepared.digit_images})
+    with pytest.raises(DataError, match="'digits' has no patients; expected HITS"):
+        propagated_model(PropagatedSettings(data="digits", features="pixels"), 0)
+
+
+def test_a_label_for_each_row_is_asked_for(stream):
+    with pytest.raises(DataError, match=r"of shape \(3,\) for 180 rows"):
+        FeatureClassifier("tree", stream.front_end).fit(stream.views, np.zeros(3, int))

@@ -208,6 +208,9 @@ def test_csv_and_latex_hold_the_same_figures(toy, study):
     table = run_study(study).tables[0]
     rows = list(csv.DictReader(as_csv(table).splitlines()))
     assert float(rows[0]["accuracy_mean"]) == pytest.approx(51)
+    values = [float(each) for each in rows[0]["accuracy_values"].split(" ")]
+    assert values == pytest.approx([50, 51, 52])
+    assert rows[1]["spread_ms_values"] == "7 7"
     assert (rows[0]["seeds"], rows[1]["data"], rows[1]["accuracy_published"]) == (
         "0 1 2", "simulated", ""
     )  # fmt: skip

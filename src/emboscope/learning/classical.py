@@ -191,9 +191,15 @@ class FeatureClassifier(ClassifierMixin, BaseEstimator):
         Raises
         ------
         DataError
-            If a class has fewer rows than the model needs.
+            If there is not a label for each row, or a class has fewer rows than the model needs.
         """
         y = np.asarray(y)
+        n_rows = len(next(iter(views.values())))
+        if y.shape != (n_rows,):
+            raise DataError(
+                f"labels: of shape {y.shape} for {n_rows} rows; expected one class a row, -1 where "
+                "unlabeled."
+            )
         held = np.zeros(0, int) if validation is None else np.asarray(validation)
         train = np.setdiff1d(np.flatnonzero(y >= 0), held)
         held = held[y[held] >= 0]

@@ -80,6 +80,7 @@ def spots_figure(spots: Sequence[Spot], frame: Frame) -> bytes:
     if frame.log_x:
         axes.set_xscale("log")
     axes.margins(0.12)
+    axes.set_ylim(*_limits(axes.get_ylim(), np.array([spot.y for spot in spots])))
     title = f"{frame.title}; area: {frame.area_label}" if frame.area_label else frame.title
     axes.set_title(title, fontsize=10, loc="left")
     axes.set(xlabel=frame.x_label, ylabel=frame.y_label)
@@ -88,6 +89,18 @@ def spots_figure(spots: Sequence[Spot], frame: Frame) -> bytes:
     if len(spots) <= _N_NAMED:
         _names(axes, spots)
     return png(figure)
+
+
+def _limits(found: tuple[float, float], y: np.ndarray) -> tuple[float, float]:
+    """Limits within those found that leave half the span of the marks free above and below them.
+
+    A wide interval of a few repeats then runs out of the picture in place of pressing all together.
+    """
+    low, high = float(y.min()), float(y.max())
+    free = (high - low) / 2
+    if not free:
+        return found
+    return max(found[0], low - free), min(found[1], high + free)
 
 
 def _names(axes: Axes, spots: Sequence[Spot]) -> None:

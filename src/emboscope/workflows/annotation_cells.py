@@ -30,9 +30,9 @@ class LabelSettings(PrepareSettings):
     k: PositiveInt = 10
     threshold: float = Field(default=0.1, ge=0, le=1)
     scale: Scale = "absolute"
-    order: str = "class"  # of Std-KNN, as published
-    graph: str = "blended"  # of spreading
-    priors: str = "given"  # of spreading
+    order: Literal["synchronous", "class", "index"] = "class"  # of Std-KNN, as published
+    graph: Literal["blended", "latent", "map", "checked"] = "blended"  # of spreading
+    priors: Literal["given", "equal"] = "given"  # of spreading
     map: Literal["best", "middle", "worst", "all"] = "best"
     equal_coverage: bool = False  # keep the most certain, as many as LQ-KNN labels
 

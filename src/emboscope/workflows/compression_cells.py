@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from pydantic import Field, PositiveInt
@@ -47,7 +48,7 @@ class CompressionSettings(Settings):
 
     data: str = "esr"
     data_profile: Profile = "corrected"  # of the views
-    split: str | None = None  # None: what the groups of the data are
+    split: Literal["patient", "recording", "row"] | None = None  # None: what the groups are
     folds: PositiveInt = 10
     model: str = "cnn2d"
     network: NetworkSettings = NetworkSettings()

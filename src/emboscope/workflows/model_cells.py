@@ -36,6 +36,7 @@ COHORT = "cohort"  # a split in which each repeat simulates patients of its own
 _DEFAULT = TrainSettings()
 
 Classifier = SignalClassifier | FeatureClassifier
+Split = Literal["patient", "recording", "row", "cohort"]
 
 
 class ModelSettings(Settings):
@@ -44,7 +45,7 @@ class ModelSettings(Settings):
     data: str = "esr"
     data_profile: Profile = "corrected"  # of the views
     views: dict[str, dict[str, object]] = Field(default_factory=dict)  # further ones, by name
-    split: str | None = None  # None: what the groups of the data are; cohort: patients anew
+    split: Split | None = None  # None: what the groups of the data are; cohort: patients anew
     folds: PositiveInt = 10
     model: str = "hybrid_late"
     network: NetworkSettings = NetworkSettings()
@@ -65,7 +66,8 @@ def trained_model(
 
     Numbers are those of the model (`mcc`, `f1_macro`, …), of each member of a late fusion
     (`mcc_member_0`, …), `gain`: MCC less that of the member that was better on the validation part,
-    `over_features`: MCC less that of gradient boosting on the same fold.
+    `over_features`: MCC less that of gradient boosting on the same fold, and of the settings
+    `noise` and, for GCE, `q`.
     """
     data = loaded(settings, seed)
     fold = fold_of(data, settings, seed)
@@ -77,9 +79,15 @@ def trained_model(
     numbers |= _of_members(first, final, data, fold, numbers["mcc"])
     numbers |= size_of(final, data)
     numbers |= _of_validation(first)
-    split = settings.split or data.group_kind
-    baseline = baseline_mcc(settings.data, split, settings.folds, seed, settings.refit)
+    baseline = baseline_mcc(settings.data, settings.split, settings.folds, seed, settings.refit)
+    numbers |= {"noise": settings.noise, "q": _exponent(settings)}
     return {**numbers, "over_features": numbers["mcc"] - baseline}
+
+
+def _exponent(settings: ModelSettings) -> float:
+    """q of GCE; NaN of any other loss and of a model that has none."""
+    is_used = settings.training.loss == "gce" and settings.model not in CLASSICAL
+    return settings.training.loss_settings.q if is_used else float("nan")
 
 
 def loaded(settings: ModelSettings, seed: int = 0) -> Dataset:
@@ -213,7 +221,9 @@ def judged(full: np.ndarray, data: Dataset, rows: np.ndarray) -> dict[str, float
 
 
 @functools.lru_cache(maxsize=64)
-def baseline_mcc(name: str, split: str, n_folds: int, seed: int, refit: bool = False) -> float:
+def baseline_mcc(
+    name: str, split: Split | None, n_folds: int, seed: int, refit: bool = False
+) -> float:
     """MCC of gradient boosting, with true labels, on the fold of a repeat."""
     settings = ModelSettings(data=name, split=split, folds=n_folds, model=_BASELINE)
     data = loaded(settings, seed)

@@ -17,7 +17,7 @@ from emboscope.datasets import load_dataset
 from emboscope.datasets.dataset import Dataset
 from emboscope.datasets.fetch import cache_folder, keep_arrays
 from emboscope.datasets.hits import HitsSettings, dataset_of, simulated_hits
-from emboscope.errors import DataError, SettingsError
+from emboscope.errors import SettingsError
 from emboscope.evaluation.protocol import folds
 from emboscope.progress import Progress, silent
 from emboscope.registry import Registry
@@ -57,6 +57,8 @@ class Images:
         What an expert says when asked: the majority of the raters, else the truth.
     segments : ndarray, shape (n_samples, 2, n_times), or None
         I and Q, where the data is Doppler.
+    rows, test_rows : ndarray of int, shape (n_samples,), or None
+        Where both parts stand in the data set, if it has patients.
     """
 
     images: np.ndarray
@@ -67,6 +69,8 @@ class Images:
     test_images: np.ndarray
     test_y: np.ndarray
     segments: np.ndarray | None = None
+    rows: np.ndarray | None = None
+    test_rows: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -108,23 +112,9 @@ def _official_parts(data: Dataset) -> Images:
 def stream_images(_fold: int, progress: Progress = silent) -> Images:
     """Spectrograms of the realistic stream of simulated HITS; its fixed patients are to test on."""
     data = load_dataset("hits_sada", progress=progress)
-    train, images, soft = official_rows(data), data.views["spectrogram"], data.soft_labels
-    y = data.y[train]
-    return Images(
-        images[train],
-        y,
-        data.groups[train],
-        None if soft is None else soft[train],
-        y if soft is None else soft[train].argmax(axis=1),
-        images[data.is_test],
-        data.y[data.is_test],
-        data.front_end.signal_of(data.views["waveform"][train]),
-    )
-
-
-def official_rows(data: Dataset) -> np.ndarray:
-    """Rows outside the fixed test part, (n,)."""
-    return np.flatnonzero(~data.is_test)
+    soft = data.soft_labels
+    expert = data.y if soft is None else soft.argmax(axis=1)
+    return _of_patients(data, expert, np.flatnonzero(~data.is_test), np.flatnonzero(data.is_test))
 
 
 def digit_images(_fold: int, _progress: Progress = silent) -> Images:
@@ -139,36 +129,44 @@ def digit_images(_fold: int, _progress: Progress = silent) -> Images:
 def hits_images(fold: int, progress: Progress = silent) -> Images:
     """Spectrograms of simulated HITS; the patients of one fold of five are to test on."""
     hits = simulated_hits(HitsSettings(), progress)
-    return _patient_fold(dataset_of(hits), hits.segments, hits.expert, fold)
+    data = dataset_of(hits)
+    return _of_patients(data, hits.expert, *_fold_of_patients(data, fold))
 
 
 def own_images(path: str, fold: int, progress: Progress = silent) -> Images:
-    """The same of one's own HITS, a study or an HDF5; what an expert would say is its label."""
+    """The same of one's own HITS, a study or an HDF5; what an expert would say is its label.
+
+    Its fixed test patients are to test on, where there are some, else those of one fold of five.
+    Samples without a label are left out: nobody knows what is right.
+    """
     data = hits_from(path, progress)
-    n_unknown = int((data.y < 0).sum())
-    if n_unknown:
-        raise DataError(
-            f"data '{path}': {n_unknown} samples without a label; expected all labeled, to know "
-            "what is right. Label them, or take them out."
-        )
-    segments = data.front_end.signal_of(data.views["waveform"])
-    return _patient_fold(data, segments, data.y, fold)
+    if data.test_groups is None:
+        return _of_patients(data, data.y, *_fold_of_patients(data, fold))
+    known = data.y >= 0
+    train, test = (np.flatnonzero(known & part) for part in (~data.is_test, data.is_test))
+    return _of_patients(data, data.y, train, test)
 
 
-def _patient_fold(data: Dataset, segments: np.ndarray, expert: np.ndarray, fold: int) -> Images:
-    """Patients of one fold of five to test on, all others to annotate."""
-    images, soft = data.views["spectrogram"], data.soft_labels
+def _fold_of_patients(data: Dataset, fold: int) -> tuple[np.ndarray, np.ndarray]:
+    """Labeled rows outside one fold of five of the patients, and in it."""
     part = folds(data.y, data.groups, "patient", N_FOLDS, seed=0)[fold % N_FOLDS]
-    train = np.sort(np.concatenate([part.train, part.validation]))
+    return np.sort(np.concatenate([part.train, part.validation])), part.test
+
+
+def _of_patients(data: Dataset, expert: np.ndarray, train: np.ndarray, test: np.ndarray) -> Images:
+    """Spectrograms of the rows to annotate, with all that is known of them, and those to test."""
+    images, soft = data.views["spectrogram"], data.soft_labels
     return Images(
         images[train],
         data.y[train],
         data.groups[train],
         None if soft is None else soft[train],
         expert[train],
-        images[part.test],
-        data.y[part.test],
-        segments[train],
+        images[test],
+        data.y[test],
+        data.front_end.signal_of(data.views["waveform"][train]),
+        train,
+        test,
     )
 
 

@@ -11,7 +11,6 @@ from emboscope.workflows.cells import register
 from emboscope.workflows.classification_cells import TARGETS
 from emboscope.workflows.evaluate import probabilities
 from emboscope.workflows.model_cells import check_learns_soft, judged, size_of, source, unfitted
-from emboscope.workflows.prepared import official_rows
 
 
 class PropagatedSettings(LabelSettings):
@@ -28,25 +27,23 @@ class PropagatedSettings(LabelSettings):
 def propagated_model(
     settings: PropagatedSettings, seed: int, progress: Progress = silent
 ) -> dict[str, float]:
-    """Scores on the fixed test patients of a model that learned from given and spread labels.
+    """Scores on the patients to test on of a model that learned from given and spread labels.
 
     Of a network, 15 % of the labeled training rows, of whole patients, validate, by the labels that
     they got.
     """
     if settings.targets == "soft":
         check_learns_soft(settings.model, "targets", "propagated")
-    data = source(settings.data)
-    if data.test_groups is None:
-        raise DataError(
-            f"propagated_model: '{settings.data}' has no fixed test patients; expected some. Use "
-            "hits_sada."
-        )
     labeled = label(settings, seed, progress)
-    rows = official_rows(data)
+    rows, test = labeled.source.rows, labeled.source.test_rows
+    if rows is None or test is None:
+        raise DataError(
+            f"propagated_model: '{settings.data}' has no patients; expected HITS. Use hits_sada."
+        )
+    data = source(settings.data)
     targets = TARGETS[settings.targets](labeled)
     classifier = unfitted(settings.model, data, settings.network, settings.training, seed)
     classifier.fit(data.rows(rows), targets, groups=data.groups[rows], progress=progress)
-    test = np.flatnonzero(data.is_test)
     known = targets >= 0 if targets.ndim == 1 else ~np.isnan(targets).any(axis=1)
     return {
         **judged(probabilities(classifier, data, test), data, test),

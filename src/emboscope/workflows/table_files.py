@@ -108,17 +108,20 @@ def notes_of(table: Table) -> list[str]:
 
 
 def as_csv(table: Table) -> str:
-    """One line a row; for each column mean, SD, median, interval, published figures, difference."""
+    """One line a row: of each column mean, SD, median, interval, published, difference, values.
+
+    The values of all repeats stand in one field, in the order of `seeds`.
+    """
     names = ("mean", "sd", "median", "low", "high", "published", "published_sd", "difference")
-    heads = [f"{column.name}_{name}" for column in table.columns for name in names]
+    heads = [f"{column.name}_{name}" for column in table.columns for name in (*names, "values")]
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(["row", *heads, "repeats", "seeds", "median_s", "data"])
     for row in table.rows:
-        numbers = [n for column in table.columns for n in _numbers(row, column)]
+        fields = [field for column in table.columns for field in _fields(row, column)]
         seeds = " ".join(map(str, row.seeds))
         data = SIMULATED if row.simulated else "real"
-        line = [*map(_number, [*numbers]), str(len(row.seeds)), seeds, _number(row.seconds), data]
+        line = [*fields, str(len(row.seeds)), seeds, _number(row.seconds), data]
         writer.writerow([row.label, *line])
     return buffer.getvalue()
 
@@ -163,6 +166,13 @@ def _beside(figure: Figure | None, digits: int) -> list[str]:
     mean, sd = figure.published
     text = f"{mean:.{digits}f}" if math.isnan(sd) else f"{mean:.{digits}f} ± {sd:.{digits}f}"
     return [text, "" if math.isnan(figure.mean) else f"{figure.difference:+.{digits}f}"]
+
+
+def _fields(row: TableRow, column: Column) -> Iterator[str]:
+    """What the CSV tells of one column."""
+    yield from map(_number, _numbers(row, column))
+    figure = row.figures.get(column.name)
+    yield " ".join(_number(value) or "nan" for value in figure.values) if figure else ""
 
 
 def _numbers(row: TableRow, column: Column) -> Iterator[float]:

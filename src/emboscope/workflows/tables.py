@@ -210,7 +210,8 @@ def read_study(path: Path, data: Path | None = None) -> Study:
     ----------
     path : Path
     data : Path, optional
-        A study folder or an HDF5 of HITS, in place of the simulated patients of every row.
+        A study folder or an HDF5 of HITS, in place of the simulated patients of every row; a row
+        with a new cohort in each repeat then has folds of patients.
 
     Raises
     ------
@@ -236,7 +237,7 @@ def read_study(path: Path, data: Path | None = None) -> Study:
             values = {**table.shared, **row.parameters}
             parsed = _parsed(cell.settings, values, f"{where}: {row.label}")
             if data is not None and is_simulated(parsed):
-                parsed = parsed.model_copy(update={"data": str(data.resolve())})
+                parsed = _on_own(parsed, data)
             parameters[table.name, row.label] = parsed
     _check_simplexes(settings, parameters, path.name)
     if data is not None:
@@ -252,6 +253,14 @@ def _parsed(kind: type[Settings], values: Mapping[str, object], where: str) -> S
     except SettingsError as error:
         raise SettingsError(f"{where}: {error}") from error
     return parsed
+
+
+def _on_own(row: Settings, data: Path) -> Settings:
+    """A row on data of one's own; its patients are split in folds where others are simulated."""
+    changed: dict[str, object] = {"data": str(data.resolve())}
+    if getattr(row, "split", None) == model_cells.COHORT:
+        changed["split"] = None
+    return row.model_copy(update=changed)
 
 
 def _check_replaced(parameters: Iterable[Settings], data: Path, study: str) -> None:
