@@ -9,13 +9,16 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 from PIL import Image
+from typer.testing import CliRunner
 
 import emboscope.workflows.interpretation as interpretation
+from emboscope.cli.app import app
 from emboscope.datasets.hits import segments_dataset
+from emboscope.errors import SettingsError
 from emboscope.learning.architecture import NetworkSettings
 from emboscope.learning.estimator import SignalClassifier
 from emboscope.learning.settings import TrainSettings
-from emboscope.workflows.evaluate import evaluate
+from emboscope.workflows.evaluate import drawn_weights, evaluate
 from emboscope.workflows.run_settings import RunSettings
 from emboscope.workflows.study import load, run_settings
 from emboscope.workflows.train import read_run, run_folds, train
@@ -78,6 +81,61 @@ def test_weights_of_a_late_fusion_are_one_a_fold_and_sum_to_one(data, tmp_path):
     for name in data.classes:
         total = sum(float(row["mean"]) for row in rows if row["class"] == name)
         assert total == pytest.approx(1, abs=1e-3)
+
+
+def test_weights_that_differ_by_row_are_told_row_by_row(data, tmp_path):
+    evaluated(data, tmp_path / "run", "hybrid_gated")
+    folder = tmp_path / "run" / "figures"
+    by_row = list(csv.DictReader(io.StringIO((folder / "weights_rows.csv").read_text())))
+    settings = read_run(tmp_path / "run")[0]
+    fold = run_folds(data, settings)[1]
+    model = SignalClassifier.load(tmp_path / "run" / "fold-01")
+    weights = model.fusion_weights(data.rows(fold.test))
+    assert len(by_row) == 2 * 200
+    told = {(int(line["row"]), line["member"]): line for line in by_row}
+    for nth in (0, len(fold.test) - 1):
+        for index, member in enumerate(("waveform", "spectrogram")):
+            line = told[fold.test[nth], member]
+            found = [float(line[name]) for name in data.classes]
+            assert_allclose(found, weights[nth, index], atol=1e-4)
+
+
+def test_weights_are_printed_and_told_in_json(data, tmp_path):
+    evaluated(data, tmp_path / "run", "hybrid_late")
+    lines = drawn_weights(tmp_path / "run")
+    assert {line["member"] for line in lines} == {"waveform", "spectrogram"}
+    asked = ["evaluate", str(tmp_path / "run"), "-q"]
+    shown = CliRunner().invoke(app, asked, env={"COLUMNS": "200"})
+    assert shown.exit_code == 0, shown.output
+    assert "Weights of the fusion" in shown.stdout
+    told = [float(lines[0][name]) for name in ("mean", "low", "high")]
+    assert "{:.2f} [{:.2f}, {:.2f}]".format(*told) in shown.stdout
+    content = json.loads(CliRunner().invoke(app, [*asked, "--json"]).stdout)
+    assert content["weights"] == lines
+
+
+@pytest.mark.parametrize("projection", ["pca", "umap"])
+def test_latent_spaces_are_drawn_by_the_projection_asked_for_beside_the_others(
+    projection, data, tmp_path
+):
+    if projection == "umap":
+        pytest.importorskip("umap", reason="umap-learn, of the extra umap, is not installed")
+    run = tmp_path / "run"
+    evaluated(data, run, "cnn1d_compact")
+    before = (run / "figures" / "latent.png").read_bytes()
+    assert evaluate(run, data, projection=projection).stored
+    assert (run / "figures" / f"latent_{projection}.png").read_bytes() != before
+    assert (run / "figures" / "latent.png").read_bytes() == before
+
+
+def test_an_unknown_projection_is_refused_before_the_test_part_is_read(data, tmp_path):
+    settings = RunSettings(
+        model="cnn1d_compact", folds=2, split=data.group_kind, training=TrainSettings(epochs=1)
+    )
+    train(data, tmp_path / "run", settings)
+    with pytest.raises(SettingsError, match="projection 'umpa'.*Did you mean 'umap'"):
+        evaluate(tmp_path / "run", data, projection="umpa")
+    assert not (tmp_path / "run" / "metrics.json").exists()
 
 
 def test_one_encoder_has_no_weights_and_features_no_pictures(data, tmp_path):

@@ -137,6 +137,9 @@ def evaluate(
     label_column: LabelColumn = None,
     group_column: GroupColumn = None,
     figures: Annotated[bool, typer.Option(help="Draw what the model sees.")] = True,
+    projection: Annotated[
+        str, typer.Option(help="Of the latent spaces: tsne, umap (extra umap) or pca.")
+    ] = "tsne",
     threads: Threads = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -145,17 +148,19 @@ def evaluate(
 
     Example: emboscope evaluate run-g
     """
+    from emboscope.workflows.study import drawn_weights, run_data, set_threads
     from emboscope.workflows.study import evaluate as run_evaluate
-    from emboscope.workflows.study import run_data, set_threads
 
     set_threads(threads)
     progress = progress_of(quiet, as_json)
     data = run_data(run, on, (sfreq, label_column, group_column), progress)
-    result = run_evaluate(run, data, progress, figures)
+    result = run_evaluate(run, data, progress, figures, projection)
+    weights = drawn_weights(run)
     if as_json:
-        print_json(asdict(result))
+        print_json({**asdict(result), "weights": weights})
         return
     _print_result(result)
+    _print_weights(weights)
     pictures = run / "figures"
     if pictures.is_dir():
         typer.echo(f"Pictures: {pictures}")
@@ -191,6 +196,24 @@ def _print_result(result: "EvaluateResult") -> None:
         )
     if result.stored:
         typer.echo("These figures were stored: the test parts were read once before.")
+
+
+def _print_weights(weights: list[dict[str, str]]) -> None:
+    """Weights of a fusion: classes by members; nothing of a model without."""
+    if not weights:
+        return
+    cells = {(line["class"], line["member"]): _weight(line) for line in weights}
+    members = list(dict.fromkeys(line["member"] for line in weights))
+    rows = [
+        [name, *(cells[name, member] for member in members)]
+        for name in dict.fromkeys(line["class"] for line in weights)
+    ]
+    print_table("Weights of the fusion, mean and 2.5 to 97.5 %", ["class", *members], rows)
+
+
+def _weight(line: dict[str, str]) -> str:
+    mean, low, high = (float(line[name]) for name in ("mean", "low", "high"))
+    return f"{mean:.2f} [{low:.2f}, {high:.2f}]"
 
 
 def _estimate(estimate: object) -> str:

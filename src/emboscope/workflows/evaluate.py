@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from emboscope.annotation.maps import PROJECTIONS
 from emboscope.annotation.soft_labels import brier, expected_calibration_error
 from emboscope.datasets.dataset import Dataset
 from emboscope.evaluation.metrics import confusion_matrix, scores
@@ -20,7 +21,7 @@ from emboscope.learning.uncertainty import threshold_for
 from emboscope.progress import Progress, silent
 from emboscope.workflows.files import FORMAT_VERSION, NOTICE, read_json, write_json
 from emboscope.workflows.fold_models import FOLD_KINDS, Fitted, FoldJob
-from emboscope.workflows.interpretation import interpret
+from emboscope.workflows.interpretation import interpret, latent_name, read_weights
 from emboscope.workflows.run_settings import RunSettings
 from emboscope.workflows.train import fold_folder, read_run, run_folds, same_data
 
@@ -66,7 +67,11 @@ class EvaluateResult:
 
 
 def evaluate(
-    run: Path, data: Dataset | None, progress: Progress = silent, figures: bool = True
+    run: Path,
+    data: Dataset | None,
+    progress: Progress = silent,
+    figures: bool = True,
+    projection: str = "tsne",
 ) -> EvaluateResult:
     """Evaluate each fold's model on its test part.
 
@@ -79,19 +84,25 @@ def evaluate(
     progress : callable
     figures : bool
         Draw what a network sees into `figures/` of the run.
+    projection : str
+        A name in `PROJECTIONS`, of the latent spaces.
 
     Raises
     ------
+    SettingsError
+        For an unknown projection.
     DataError
         If the data is not what the run was trained on.
     """
+    PROJECTIONS[projection]  # refused before anything is read
     settings, request = read_run(run)
     if (run / "metrics.json").is_file():
         result = _stored(read_json(run / "metrics.json"))
         if data is not None:
             same_data(run, data, request)
-        if figures and data is not None and not (run / _PICTURES).is_dir():
-            _draw_again(run, data, settings, progress)
+        drawn = run / _PICTURES / latent_name(projection)
+        if figures and data is not None and not drawn.is_file():
+            _draw_again(run, data, settings, projection, progress)
         return result
     data = same_data(run, data, request)
     parts = run_folds(data, settings)
@@ -123,11 +134,18 @@ def evaluate(
     )
     write_json(run / "metrics.json", _content(result, settings.seed, len(parts)))
     if classifiers and figures:
-        _draw(classifiers, data, parts, run, progress)
+        _draw(classifiers, data, parts, run, projection, progress)
     return result
 
 
-def _draw_again(run: Path, data: Dataset, settings: RunSettings, progress: Progress) -> None:
+def drawn_weights(run: Path) -> list[dict[str, str]]:
+    """Weights of the fusion of a run, as its pictures tell them: a line a member and class."""
+    return read_weights(run / _PICTURES)
+
+
+def _draw_again(
+    run: Path, data: Dataset, settings: RunSettings, projection: str, progress: Progress
+) -> None:
     """The pictures of a run whose figures are stored, and whose pictures are lost."""
     parts = run_folds(data, settings)
     loaded = [
@@ -136,7 +154,7 @@ def _draw_again(run: Path, data: Dataset, settings: RunSettings, progress: Progr
     ]
     networks = [each for each in loaded if isinstance(each, SignalClassifier)]
     if networks:
-        _draw(networks, data, parts, run, progress)
+        _draw(networks, data, parts, run, projection, progress)
 
 
 def _draw(
@@ -144,12 +162,17 @@ def _draw(
     data: Dataset,
     parts: list[Fold],
     run: Path,
+    projection: str,
     progress: Progress,
 ) -> None:
     """All pictures or none: they are drawn aside, so that a stop leaves no folder of a few."""
     with tempfile.TemporaryDirectory(dir=run) as place:
-        interpret(networks, data, parts, Path(place) / _PICTURES, progress)
-        (Path(place) / _PICTURES).replace(run / _PICTURES)
+        drawn = interpret(networks, data, parts, Path(place) / _PICTURES, projection, progress)
+        if not (run / _PICTURES).is_dir():
+            (Path(place) / _PICTURES).replace(run / _PICTURES)
+            return
+        for path in drawn:
+            path.replace(run / _PICTURES / path.name)
 
 
 def _calibration(classifier: Fitted, p: np.ndarray, data: Dataset, fold: Fold) -> dict[str, float]:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
+from emboscope.annotation.maps import PROJECTIONS
 from emboscope.annotation.maps.settings import MapSettings
-from emboscope.annotation.maps.tsne import fit_tsne
 from emboscope.datasets.dataset import Dataset
 from emboscope.evaluation.protocol import Fold
 from emboscope.learning.estimator import SignalClassifier
@@ -20,6 +20,7 @@ from emboscope.workflows.files import write_bytes, write_text
 _MOST_ROWS = 600  # of a latent map
 _NEIGHBORS = 3
 _PERPLEXITY = 30.0
+_WEIGHTS = "weights.csv"
 _EQUAL = 1e-5  # weights that differ by rounding alone
 
 
@@ -28,6 +29,7 @@ def interpret(
     data: Dataset,
     parts: list[Fold],
     folder: Path,
+    projection: str = "tsne",
     progress: Progress = silent,
 ) -> list[Path]:
     """Write the pictures of the first fold, and the weights of the fusion in all folds.
@@ -40,17 +42,20 @@ def interpret(
     parts : list of Fold
     folder : Path
         Made when it is missing.
+    projection : str
+        A name in `PROJECTIONS`, of the latent spaces.
 
     Returns
     -------
     paths : list of Path
-        `latent.png`, `saliency.png`, `neighbors.png`; of a fusion with weights also `weights.png`
-        and `weights.csv`; of three classes `simplex.png`.
+        `latent.png` (`latent_umap.png` of that projection), `saliency.png`, `neighbors.png`; of a
+        fusion with weights also `weights.png` and `weights.csv`, and `weights_rows.csv` where each
+        row has its own; of three classes `simplex.png`.
     """
     folder.mkdir(parents=True, exist_ok=True)
     classifier, fold = classifiers[0], parts[0]
     progress("drawing", 0, 4)
-    written = [_latent(classifier, data, fold, folder / "latent.png")]
+    written = [_latent(classifier, data, fold, projection, folder / latent_name(projection))]
     progress("drawing", 1, 4)
     chosen = _examples(classifier, data, fold)
     written.append(_saliency(classifier, data, chosen, folder / "saliency.png"))
@@ -73,7 +78,14 @@ def member_names(classifier: SignalClassifier) -> list[str]:
     ]
 
 
-def _latent(classifier: SignalClassifier, data: Dataset, fold: Fold, path: Path) -> Path:
+def latent_name(projection: str) -> str:
+    """File of the maps of the latent spaces."""
+    return "latent.png" if projection == "tsne" else f"latent_{projection}.png"
+
+
+def _latent(
+    classifier: SignalClassifier, data: Dataset, fold: Fold, projection: str, path: Path
+) -> Path:
     """Maps of each member and of the fusion, of test rows."""
     rng = np.random.default_rng(0)
     rows = fold.test
@@ -85,7 +97,8 @@ def _latent(classifier: SignalClassifier, data: Dataset, fold: Fold, path: Path)
         spaces["fusion"] = classifier.embeddings(views)
     perplexity = min(_PERPLEXITY, max(1.0, (len(rows) - 1) / 4))
     setting = MapSettings(perplexity=perplexity)
-    maps = {name: fit_tsne(space, (setting,))[0].points for name, space in spaces.items()}
+    project = PROJECTIONS[projection]
+    maps = {name: project(space, (setting,))[0] for name, space in spaces.items()}
     picture = latent_figure(maps, data.y[rows], classifier.predict(views), data.classes)
     write_bytes(path, picture)
     return path
@@ -168,28 +181,53 @@ def _weights(
     classifiers: list[SignalClassifier], data: Dataset, parts: list[Fold], folder: Path
 ) -> list[Path]:
     """Weights of all folds, or of the test rows where each has its own; none without any."""
-    found = []
+    found: list[np.ndarray] = []
+    own_rows: list[np.ndarray] = []
     for classifier, fold in zip(classifiers, parts, strict=True):
         weights = classifier.fusion_weights(data.rows(fold.test))
         if weights is None or weights.shape[2] != len(data.classes):
             return []
         by_row = bool((np.ptp(weights, axis=0) > _EQUAL).any())
         found.append(weights if by_row else weights[:1])
+        own_rows += [fold.test] if by_row else []
     members, stacked = member_names(classifiers[0]), np.concatenate(found)
-    paths = [folder / "weights.png", folder / "weights.csv"]
-    write_bytes(paths[0], weights_figure(stacked, members, data.classes))
+    write_bytes(folder / "weights.png", weights_figure(stacked, members, data.classes))
+    heads = ["member", "class", "mean", "low", "high", "n"]
+    lines: list[list[object]] = [
+        [member, name, *_spread(stacked[:, index, place])]
+        for index, member in enumerate(members)
+        for place, name in enumerate(data.classes)
+    ]
+    written = [folder / "weights.png", _csv(folder / _WEIGHTS, heads, lines)]
+    if len(own_rows) == len(parts):
+        rows = np.concatenate(own_rows)
+        lines = [
+            [row, member, *(f"{value:.4f}" for value in stacked[nth, index])]
+            for nth, row in enumerate(rows)
+            for index, member in enumerate(members)
+        ]
+        heads = ["row", "member", *data.classes]
+        written.append(_csv(folder / "weights_rows.csv", heads, lines))
+    return written
+
+
+def _spread(values: np.ndarray) -> list[object]:
+    """Mean, 2.5 and 97.5 % of all values, and their number."""
+    low, high = np.quantile(values, (0.025, 0.975))
+    return [*(f"{value:.4f}" for value in (values.mean(), low, high)), len(values)]
+
+
+def _csv(path: Path, heads: list[str], lines: list[list[object]]) -> Path:
     buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(["member", "class", "mean", "low", "high", "n"])
-    for index, member in enumerate(members):
-        for place, name in enumerate(data.classes):
-            own = stacked[:, index, place]
-            low, high = np.quantile(own, (0.025, 0.975))
-            writer.writerow([
-                member,
-                name,
-                *(f"{v:.4f}" for v in (own.mean(), low, high)),
-                len(own),
-            ])
-    write_text(paths[1], buffer.getvalue())
-    return paths
+    csv.writer(buffer, lineterminator="\n").writerows([heads, *lines])
+    write_text(path, buffer.getvalue())
+    return path
+
+
+def read_weights(folder: Path) -> list[dict[str, str]]:
+    """Lines of `weights.csv` in a folder of pictures; none of a model without weights."""
+    path = folder / _WEIGHTS
+    if not path.is_file():
+        return []
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
