@@ -74,7 +74,7 @@ def test_a_wrong_name_is_told_with_its_row_before_anything_is_measured(
 @pytest.mark.parametrize(
     ("cell", "row", "sentence"),
     [
-        ("model", 'split = "patients"', "'patient', 'recording', 'row' or 'cohort'"),
+        ("model", 'split = "patients"', "'patient', 'recording', 'row', 'fixed' or 'cohort'"),
         ("compression", 'split = "cohort"', "'patient', 'recording' or 'row'"),
         ("propagation", 'order = "clas"', "'synchronous', 'class' or 'index'"),
         ("propagation", 'graph = "blend"', "'blended', 'latent', 'map' or 'checked'"),

@@ -302,6 +302,30 @@ def test_the_exponent_of_a_row_is_that_of_its_loss_and_its_noise_is_told(npz, mo
         assert np.isnan(trained_model(settings, 0)["q"])
 
 
+@pytest.mark.parametrize("kind", ["patient", "row"])
+def test_a_fixed_test_part_is_tested_in_every_repeat(npz, kind):
+    data = loaded(ModelSettings(data=npz))
+    y = data.y.copy()
+    y[[0, 239]] = -1
+    groups = data.groups if kind == "patient" else np.arange(240)
+    held = np.unique(groups)[-40 if kind == "row" else -5 :]
+    data = replace(data, y=y, groups=groups, group_kind=kind, test_groups=held)
+    parts = [fold_of(data, ModelSettings(data=npz, split="fixed"), seed) for seed in range(2)]
+    for part in parts:
+        assert part.test.tolist() == list(range(200, 239))  # the last one has no label
+        assert sorted([*part.train, *part.validation]) == list(range(1, 200))
+        assert 0.1 < len(part.validation) / 199 < 0.2
+    if kind == "patient":
+        check_disjoint(parts[0], data.groups)
+    assert not np.array_equal(parts[0].validation, parts[1].validation)
+
+
+def test_a_fixed_test_part_that_is_not_there_is_refused(npz):
+    settings = ModelSettings(data=npz, split="fixed")
+    with pytest.raises(DataError, match="split 'fixed': data set .* has no fixed test part"):
+        fold_of(loaded(settings), settings, 0)
+
+
 def test_a_cohort_of_data_that_is_not_simulated_is_refused(npz):
     with pytest.raises(SettingsError, match=r"cannot be simulated anew; expected hits"):
         loaded(ModelSettings(data=npz, split="cohort"))

@@ -26,8 +26,8 @@ def load_ptb(progress: Progress = silent) -> Dataset:
     """PTB heartbeats, 187 samples at 125 Hz: normal or abnormal.
 
     As published in two CSV files [1]_, whose rows tell no patient, so that beats of one patient
-    may stand on both sides of any split. Without these files, what `load_ptbdb` makes of the
-    records; `Dataset.name` tells which it is.
+    may stand on both sides of any split. The fixed test part is that of `released_ptb_split`.
+    Without these files, what `load_ptbdb` makes of the records; `Dataset.name` tells which it is.
 
     References
     ----------
@@ -37,7 +37,8 @@ def load_ptb(progress: Progress = silent) -> Dataset:
     if not located("ptb") and located("ptbdb"):
         return load_ptbdb(progress)
     beats, _ = _published("ptb", progress)
-    return _dataset("ptb", beats, "row", PTB_CLASSES, PTB_SFREQ)
+    _, test = released_ptb_split(beats.y)
+    return _dataset("ptb", beats, "row", PTB_CLASSES, PTB_SFREQ, beats.groups[test])
 
 
 def load_mitbih(progress: Progress = silent) -> Dataset:

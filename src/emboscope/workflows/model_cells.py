@@ -36,7 +36,8 @@ COHORT = "cohort"  # a split in which each repeat simulates patients of its own
 _DEFAULT = TrainSettings()
 
 Classifier = SignalClassifier | FeatureClassifier
-Split = Literal["patient", "recording", "row", "cohort"]
+FIXED = "fixed"  # a split with the test part that the data set has, as published
+Split = Literal["patient", "recording", "row", "fixed", "cohort"]
 
 
 class ModelSettings(Settings):
@@ -45,7 +46,7 @@ class ModelSettings(Settings):
     data: str = "esr"
     data_profile: Profile = "corrected"  # of the views
     views: dict[str, dict[str, object]] = Field(default_factory=dict)  # further ones, by name
-    split: Split | None = None  # None: what the groups of the data are; cohort: patients anew
+    split: Split | None = None  # None: what the groups of the data are
     folds: PositiveInt = 10
     model: str = "hybrid_late"
     network: NetworkSettings = NetworkSettings()
@@ -62,7 +63,8 @@ def trained_model(
 ) -> dict[str, float]:
     """Scores on the test part of one fold; repeat r is fold r, and after all folds a new split.
 
-    With the split `cohort`, of simulated patients alone, each repeat has patients of its own.
+    With the split `fixed` every repeat tests on the test part that the data set has, and draws
+    another validation part; with `cohort`, of simulated patients alone, each has its own patients.
 
     Numbers are those of the model (`mcc`, `f1_macro`, …), of each member of a late fusion
     (`mcc_member_0`, …), `gain`: MCC less that of the member that was better on the validation part,
@@ -116,11 +118,18 @@ def source(name: str) -> Dataset:
 
 
 def fold_of(data: Dataset, settings: ModelSettings, seed: int) -> Fold:
-    """The fold of a repeat; of a cohort its fixed test part."""
-    if settings.split == COHORT:
+    """The fold of a repeat; of a cohort, and with the split `fixed`, the fixed test part."""
+    if settings.split in {COHORT, FIXED}:
+        if not data.is_test.any():
+            raise DataError(
+                f"split '{settings.split}': data set '{data.name}' has no fixed test part; "
+                "expected one. Leave split out."
+            )
         rest = np.flatnonzero(~data.is_test)
-        train, validation = hold_out(data.y[rest], data.groups[rest], seed)
-        return Fold(rest[train], rest[validation], np.flatnonzero(data.is_test))
+        groups = None if data.group_kind == "row" else data.groups[rest]
+        train, validation = hold_out(data.y[rest], groups, seed)
+        test = np.flatnonzero(data.is_test & (data.y >= 0))
+        return Fold(rest[train], rest[validation], test)
     split = settings.split or data.group_kind
     round_, index = divmod(seed, settings.folds)
     return folds(data.y, data.groups, split, settings.folds, seed=round_)[index]
