@@ -149,6 +149,25 @@ def test_pictures_of_the_vendor_stand_in_the_order_of_the_rows(path):
     assert pictures[:, :, 5, 5].tolist() == [[1, 0, 0], [0, 0, 1]]
 
 
+def test_pictures_that_are_there_are_a_view_and_a_missing_one_is_told(path):
+    from PIL import Image
+
+    with h5py.File(path, "w") as file:
+        for name in ("1", "2"):
+            put(file, name, pngPath=f"{name}.png", patient=name)
+    assert set(load_hits_file(path).views) == {"waveform", "spectrogram"}  # without their folder
+    Image.new("RGB", (96, 224), (255, 0, 0)).save(path.parent / "1.png")
+    with pytest.raises(DataError, match=r"2\.png"):
+        load_hits_file(path)
+    Image.new("RGB", (96, 224), (0, 0, 255)).save(path.parent / "2.png")
+    data = load_hits_file(path)
+    assert np.array_equal(data.views["adms_image"], read_pictures(path))
+    assert "adms_image" not in data.front_end.views
+    with h5py.File(path, "a") as file:
+        put(file, "3", patient="3")
+    assert set(load_hits_file(path).views) == {"waveform", "spectrogram"}  # one without any
+
+
 @pytest.mark.parametrize("picture", ["", "../secret.png", "/etc/secret.png"])
 def test_a_picture_outside_of_the_folder_is_not_read(path, picture):
     with h5py.File(path, "w") as file:

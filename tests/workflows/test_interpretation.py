@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import shutil
+import sys
 
 import numpy as np
 import pytest
@@ -100,6 +101,36 @@ def test_weights_that_differ_by_row_are_told_row_by_row(data, tmp_path):
             assert_allclose(found, weights[nth, index], atol=1e-4)
 
 
+def test_members_of_one_encoder_are_numbered(data, tmp_path):
+    members = ("cnn1d_compact", "cnn2d_compact", "cnn1d_compact")
+    settings = RunSettings(
+        model="hybrid_late",
+        folds=2,
+        split=data.group_kind,
+        network=NetworkSettings(compact_width=4, members=members),
+        training=TrainSettings(epochs=1, batch=16),
+    )
+    train(data, tmp_path / "run", settings)
+    evaluate(tmp_path / "run", data)
+    names = list(dict.fromkeys(line["member"] for line in drawn_weights(tmp_path / "run")))
+    assert names == ["waveform, Cnn1dCompact 1", "spectrogram", "waveform, Cnn1dCompact 2"]
+    assert len(drawn_weights(tmp_path / "run")) == 15
+
+
+def test_a_projection_without_its_library_is_refused_before_the_test_part_is_read(
+    data, tmp_path, monkeypatch
+):
+    monkeypatch.setitem(sys.modules, "umap", None)
+    settings = RunSettings(
+        model="cnn1d_compact", folds=2, split=data.group_kind, training=TrainSettings(epochs=1)
+    )
+    train(data, tmp_path / "run", settings)
+    with pytest.raises(SettingsError, match="umap-learn is not installed"):
+        evaluate(tmp_path / "run", data, projection="umap")
+    assert not (tmp_path / "run" / "metrics.json").exists()
+    evaluate(tmp_path / "run", data, projection="umap", figures=False)
+
+
 def test_weights_are_printed_and_told_in_json(data, tmp_path):
     evaluated(data, tmp_path / "run", "hybrid_late")
     lines = drawn_weights(tmp_path / "run")
@@ -180,7 +211,7 @@ def test_three_classes_are_drawn_in_a_triangle_beside_what_the_raters_said(
     model = SignalClassifier.load(tmp_path / "run" / "fold-00")
     assert_allclose(clouds[-1].shares, model.predict_proba(data.rows(fold.test)), atol=1e-6)
     assert np.array_equal(clouds[-1].y, y[fold.test])
-    assert len(clouds) == 2 if n_raters else 1
+    assert len(clouds) == (2 if n_raters else 1)
     if n_raters:
         assert np.array_equal(clouds[0].shares, soft[fold.test])
     assert (tmp_path / "run" / "figures" / "simplex.png").is_file()

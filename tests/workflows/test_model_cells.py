@@ -282,8 +282,16 @@ def test_data_of_ones_own_in_place_of_a_cohort_are_split_in_folds_of_patients(np
         '[[tables.rows]]\nlabel = "rows"\ndata = "hits"\nsplit = "row"\n'
         '[[tables.rows]]\nlabel = "real"\ndata = "esr"\n'
     )
-    of = read_study(path, Path(npz)).parameters
-    assert (of["t", "cohort"].data, of["t", "cohort"].split) == (npz, None)
+    study = read_study(path, Path(npz))
+    of = study.parameters
+    assert (of["t", "cohort"].data, of["t", "cohort"].split, of["t", "cohort"].folds) == (
+        npz,
+        None,
+        5,
+    )
+    assert study.settings.tables[0].test_share == 0.25
+    assert study.settings.tables[0].note.startswith("Folds of patients;")
+    assert read_study(path).settings.tables[0].test_share is None
     assert (of["t", "rows"].data, of["t", "rows"].split) == (npz, "row")
     assert of["t", "real"].data == "esr"
     assert read_study(path).parameters["t", "cohort"].split == "cohort"

@@ -109,6 +109,31 @@ def test_a_picture_that_is_there_is_drawn_again_only_where_something_is_measured
     assert len(clouds) == 3
 
 
+def test_labels_are_those_of_the_first_repeat_that_is_run(data, study, clouds):
+    settings = read_study(study).parameters["plain", "soft"]
+    study.write_text(STUDY.replace("repeats = 1", "repeats = 1\nquick_repeats = 1", 1))
+    run_study(study, RunOptions(seed=1))
+    fold = model_cells.fold_of(data, settings, 1)
+    rows = np.concatenate([fold.train, fold.validation])
+    assert np.array_equal(clouds[0][0].shares, data.soft_labels[rows])
+    study.write_text(STUDY.replace('name = "wrong"', 'name = "wrong"\nquick_repeats = 0'))
+    run_study(study, RunOptions(quick=True))
+    assert [cloud.title for cloud in clouds[1]] == ["hits (simulated)"]
+
+
+def test_rows_that_are_left_out_are_not_drawn(data, study, clouds):
+    study.write_text(STUDY.replace("noise = 0.5,", "noise = 0.5, drop_noisy = true,"))
+    run_study(study)
+    _, wrong = clouds[0]
+    assert 0 < len(wrong.shares) < len(clouds[0][0].shares)
+
+
+def test_a_split_that_cannot_be_draws_nothing_and_leaves_the_failures(data, study, clouds):
+    study.write_text(STUDY.replace("folds = 3", "folds = 9"))
+    run_study(study)  # its cells measure nothing
+    assert not clouds
+
+
 def test_a_table_that_is_not_run_draws_nothing(data, study, clouds):
     study.write_text(STUDY.replace('tables = ["plain", "wrong"]', 'tables = ["wrong"]'))
     run_study(study, RunOptions(only=("plain",)))

@@ -2,8 +2,15 @@
 
 import pytest
 
+from emboscope.errors import SettingsError
 from emboscope.workflows import toy_cells
 from emboscope.workflows.cells import CELLS
+
+
+def test_a_weight_without_clustering_is_refused():
+    cell = CELLS["clustering_toy"]
+    with pytest.raises(SettingsError, match="dec: 0.1 without clustering"):
+        cell.measure(cell.settings(clustering="none", dec=0.1), 0)
 
 
 @pytest.mark.parametrize(
@@ -20,7 +27,8 @@ def test_clustering_and_head_of_a_row_are_those_that_are_trained(
     asked = []
     monkeypatch.setattr(toy_cells, "toy_scores", lambda *given: asked.append(given) or {"mcc": 1.0})
     cell = CELLS["clustering_toy"]
-    row = {"set": "mixed_balanced", "centers": "class_means", "dec": 0.1}
+    weight = None if clustering == "none" else 0.1
+    row = {"set": "mixed_balanced", "centers": "class_means", "dec": weight}
     settings = cell.settings(clustering=clustering, head=head, **row)
     assert cell.measure(settings, 3) == {"mcc": 1.0}
     ((name, terms, seed, released),) = asked

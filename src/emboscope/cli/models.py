@@ -136,7 +136,7 @@ def evaluate(
     sfreq: Sfreq = None,
     label_column: LabelColumn = None,
     group_column: GroupColumn = None,
-    figures: Annotated[bool, typer.Option(help="Draw what the model sees.")] = True,
+    figures: Annotated[bool, typer.Option(help="Draw what the model sees; weights too.")] = True,
     projection: Annotated[
         str, typer.Option(help="Of the latent spaces: tsne, umap (extra umap) or pca.")
     ] = "tsne",
@@ -198,21 +198,21 @@ def _print_result(result: "EvaluateResult") -> None:
         typer.echo("These figures were stored: the test parts were read once before.")
 
 
-def _print_weights(weights: list[dict[str, str]]) -> None:
+def _print_weights(weights: "list[dict[str, str | float]]") -> None:
     """Weights of a fusion: classes by members; nothing of a model without."""
     if not weights:
         return
-    cells = {(line["class"], line["member"]): _weight(line) for line in weights}
-    members = list(dict.fromkeys(line["member"] for line in weights))
+    cells = {(str(line["class"]), str(line["member"])): _weight(line) for line in weights}
+    members = list(dict.fromkeys(member for _, member in cells))
     rows = [
         [name, *(cells[name, member] for member in members)]
-        for name in dict.fromkeys(line["class"] for line in weights)
+        for name in dict.fromkeys(name for name, _ in cells)
     ]
     print_table("Weights of the fusion, mean and 2.5 to 97.5 %", ["class", *members], rows)
 
 
-def _weight(line: dict[str, str]) -> str:
-    mean, low, high = (float(line[name]) for name in ("mean", "low", "high"))
+def _weight(line: "dict[str, str | float]") -> str:
+    mean, low, high = (line[name] for name in ("mean", "low", "high"))
     return f"{mean:.2f} [{low:.2f}, {high:.2f}]"
 
 

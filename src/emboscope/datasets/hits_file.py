@@ -1,7 +1,7 @@
 """HITS of real patients in an HDF5 file, a group or a data set of numbers each."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from types import ModuleType
@@ -53,7 +53,9 @@ def load_hits_file(path: Path, progress: Progress = silent) -> Dataset:
     the middle by default; and `sfreq`, also of the file, 4385 Hz by default.
 
     A segment is filtered as a recording would be, and zeros fill it up on both sides. The patients
-    below a group `test` are the fixed test part, unless one of them stands elsewhere too.
+    below a group `test` are the fixed test part, unless one of them stands elsewhere too. Where
+    every sample names the vendor's picture (`pngPath`) and pictures are there, they are the view
+    `adms_image`; it is not made of I and Q, so that models that read it train without augmentation.
 
     Raises
     ------
@@ -69,7 +71,12 @@ def load_hits_file(path: Path, progress: Progress = silent) -> Dataset:
     groups = np.array([_patient(path, sample) for sample in samples], str)
     soft = _soft_labels(path, samples, y)
     test = _test_patients(samples, groups)
-    return segments_dataset(own_name(path), np.stack(segments), y, groups, soft, test)
+    data = segments_dataset(own_name(path), np.stack(segments), y, groups, soft, test)
+    places = [_picture_place(path, sample) for sample in samples]
+    if None in places or not any(place and place.is_file() for place in places):
+        return data
+    pictures = _pictures(path, samples, progress)
+    return replace(data, views={**data.views, "adms_image": pictures})
 
 
 def is_hits_file(path: Path) -> bool:
@@ -110,19 +117,32 @@ def read_pictures(path: Path, progress: Progress = silent) -> np.ndarray:
     DataError
         If a sample names none, or one that is missing, no PNG, or outside the folder of the file.
     """
-    samples, _ = _read_samples(path)
-    folder, pictures = path.parent.resolve(), []
+    return _pictures(path, _read_samples(path)[0], progress)
+
+
+def _pictures(path: Path, samples: list[_Sample], progress: Progress) -> np.ndarray:
+    pictures = []
     for done, sample in enumerate(samples, start=1):
-        name = _text(sample.attributes.get("pngPath", ""))
-        place = (folder / name).resolve()
-        if not name or not place.is_relative_to(folder):
+        place = _picture_place(path, sample)
+        if place is None:
             raise DataError(
-                f"hits '{path}' {sample.what}: pngPath is '{name}'; expected a picture in the "
-                "folder of the file. Put it there."
+                f"hits '{path}' {sample.what}: pngPath is '{_picture_name(sample)}'; expected a "
+                "picture in the folder of the file. Put it there."
             )
         pictures.append(read_adms_png(place))
         progress("reading pictures", done, len(samples))
     return np.stack(pictures)
+
+
+def _picture_place(path: Path, sample: _Sample) -> Path | None:
+    """Where the picture of a sample should be; None where it names none in the folder."""
+    folder, name = path.parent.resolve(), _picture_name(sample)
+    place = (folder / name).resolve()
+    return place if name and place.is_relative_to(folder) else None
+
+
+def _picture_name(sample: _Sample) -> str:
+    return _text(sample.attributes.get("pngPath", ""))
 
 
 def _read_samples(path: Path) -> tuple[list[_Sample], float]:

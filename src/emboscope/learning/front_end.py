@@ -157,9 +157,12 @@ def twin_of(
     """The front end, where the views are to be made of the waveform, augmented or mixed.
 
     Those of `only`, or all. Views that have no form in torch cost time in each epoch: only if
-    something is augmented.
+    something is augmented. None where one of them is not made of the waveform, as a picture that
+    came with the data: it would not follow.
     """
     if front_end is None or not front_end.waveform_is_signal:
+        return None
+    if only is not None and not set(only) <= set(front_end.views):
         return None
     if not front_end.follows_waveform and not augmented:
         return None

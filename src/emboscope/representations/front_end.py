@@ -124,16 +124,19 @@ class FrontEnd(Settings):
         return np.asarray(waveform, dtype=np.float64) * settings.unit_divisor
 
     def complete(self, views: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """The views of the front end; those that are missing are made of the waveform."""
+        """All views; those of the front end that are missing are made of the waveform.
+
+        Views that the front end does not make stay as they are.
+        """
         if set(self.views) <= set(views):
-            return {name: views[name] for name in self.views}
+            return dict(views)
         if "waveform" not in views:
             raise DataError(
                 f"views: {', '.join(views) or 'none'}; expected 'waveform' or all of "
                 f"{', '.join(self.views)}. Compute them with the front end."
             )
         made = self.compute(self.signal_of(views["waveform"]))
-        return {name: views.get(name, made[name]) for name in self.views}
+        return {**made, **views}
 
     def cut(self, samples: np.ndarray, peaks: Sequence[int] | np.ndarray) -> np.ndarray:
         """Segments of a recording around the peaks of its events.

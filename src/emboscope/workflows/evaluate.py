@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 
-from emboscope.annotation.maps import PROJECTIONS
 from emboscope.annotation.soft_labels import brier, expected_calibration_error
 from emboscope.datasets.dataset import Dataset
 from emboscope.evaluation.metrics import confusion_matrix, scores
@@ -20,8 +19,13 @@ from emboscope.learning.estimator import SignalClassifier
 from emboscope.learning.uncertainty import threshold_for
 from emboscope.progress import Progress, silent
 from emboscope.workflows.files import FORMAT_VERSION, NOTICE, read_json, write_json
-from emboscope.workflows.fold_models import FOLD_KINDS, Fitted, FoldJob
-from emboscope.workflows.interpretation import interpret, latent_name, read_weights
+from emboscope.workflows.fold_models import Fitted, FoldJob, kind_of
+from emboscope.workflows.interpretation import (
+    check_projection,
+    interpret,
+    latent_name,
+    read_weights,
+)
 from emboscope.workflows.run_settings import RunSettings
 from emboscope.workflows.train import fold_folder, read_run, run_folds, same_data
 
@@ -90,11 +94,12 @@ def evaluate(
     Raises
     ------
     SettingsError
-        For an unknown projection.
+        For a projection that is unknown or not installed.
     DataError
         If the data is not what the run was trained on.
     """
-    PROJECTIONS[projection]  # refused before anything is read
+    if figures:
+        check_projection(projection)  # before anything is read
     settings, request = read_run(run)
     if (run / "metrics.json").is_file():
         result = _stored(read_json(run / "metrics.json"))
@@ -113,7 +118,7 @@ def evaluate(
     calibrated: list[dict[str, float]] = []
     for index, fold in enumerate(parts):
         job = FoldJob(data, fold, fold_folder(run, index), settings)
-        classifier = FOLD_KINDS[settings.model].load(job)
+        classifier = kind_of(settings.model).load(job)
         if isinstance(classifier, SignalClassifier):
             classifiers.append(classifier)
         p = probabilities(classifier, data, fold.test)
@@ -138,7 +143,7 @@ def evaluate(
     return result
 
 
-def drawn_weights(run: Path) -> list[dict[str, str]]:
+def drawn_weights(run: Path) -> list[dict[str, str | float]]:
     """Weights of the fusion of a run, as its pictures tell them: a line a member and class."""
     return read_weights(run / _PICTURES)
 
@@ -149,7 +154,7 @@ def _draw_again(
     """The pictures of a run whose figures are stored, and whose pictures are lost."""
     parts = run_folds(data, settings)
     loaded = [
-        FOLD_KINDS[settings.model].load(FoldJob(data, fold, fold_folder(run, index), settings))
+        kind_of(settings.model).load(FoldJob(data, fold, fold_folder(run, index), settings))
         for index, fold in enumerate(parts)
     ]
     networks = [each for each in loaded if isinstance(each, SignalClassifier)]

@@ -11,6 +11,7 @@ from emboscope.datasets.dataset import Dataset
 from emboscope.errors import DataError, SettingsError
 from emboscope.evaluation.protocol import Fold
 from emboscope.learning.classical import CLASSICAL, FeatureClassifier
+from emboscope.learning.encoders import ENCODERS
 from emboscope.learning.estimator import SignalClassifier
 from emboscope.learning.models import MODELS
 from emboscope.progress import Progress, silent
@@ -148,6 +149,15 @@ FOLD_KINDS.update(dict.fromkeys(MODELS, NETWORK))
 FOLD_KINDS.update(dict.fromkeys(CLASSICAL, FITTED_AGAIN))
 
 
+def kind_of(model: str) -> FoldKind:
+    """The kind of a model by its name; `ENCODER:VIEW` is an encoder of another view."""
+    encoder, colon, _ = model.partition(":")
+    if colon:
+        ENCODERS[encoder]  # refused where there is none
+        return NETWORK
+    return FOLD_KINDS[model]
+
+
 def check_network(run: Path, model: str) -> None:
     """Refuse a run of classical models where weights are needed.
 
@@ -156,7 +166,7 @@ def check_network(run: Path, model: str) -> None:
     SettingsError
         With what a network would be.
     """
-    if FOLD_KINDS[model] is not NETWORK:
+    if kind_of(model) is not NETWORK:
         raise SettingsError(
             f"run '{run}': {model}, which has no weights; expected a network, for example "
             "hybrid_late. Train one."

@@ -8,6 +8,7 @@ import numpy as np
 
 from emboscope.annotation.maps import PROJECTIONS
 from emboscope.annotation.maps.settings import MapSettings
+from emboscope.annotation.maps.umap import load_umap
 from emboscope.datasets.dataset import Dataset
 from emboscope.evaluation.protocol import Fold
 from emboscope.learning.estimator import SignalClassifier
@@ -69,13 +70,29 @@ def interpret(
 
 
 def member_names(classifier: SignalClassifier) -> list[str]:
-    """The view of each member; with its encoder where two members read the same."""
+    """The view of each member; with its encoder where two read the same, then with a number."""
     branches = classifier.network_.branches
     views = [branch.view for branch in branches]
-    return [
+    names = [
         view if views.count(view) == 1 else f"{view}, {type(branch.encoder).__name__}"
         for view, branch in zip(views, branches, strict=True)
     ]
+    return [
+        name if names.count(name) == 1 else f"{name} {names[: index + 1].count(name)}"
+        for index, name in enumerate(names)
+    ]
+
+
+def check_projection(name: str) -> None:
+    """Refuse a projection that is unknown, or whose library is not installed.
+
+    Raises
+    ------
+    SettingsError
+    """
+    PROJECTIONS[name]
+    if name == "umap":
+        load_umap()
 
 
 def latent_name(projection: str) -> str:
@@ -224,10 +241,14 @@ def _csv(path: Path, heads: list[str], lines: list[list[object]]) -> Path:
     return path
 
 
-def read_weights(folder: Path) -> list[dict[str, str]]:
+def read_weights(folder: Path) -> list[dict[str, str | float]]:
     """Lines of `weights.csv` in a folder of pictures; none of a model without weights."""
     path = folder / _WEIGHTS
     if not path.is_file():
         return []
+    names = {"member", "class"}
     with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
+        return [
+            {name: value if name in names else float(value) for name, value in line.items()}
+            for line in csv.DictReader(file)
+        ]

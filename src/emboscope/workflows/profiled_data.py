@@ -46,6 +46,8 @@ def in_profile(data: Dataset, profile: Profile) -> Dataset:
 def with_views(data: Dataset, views: Mapping[str, Mapping[str, object]]) -> Dataset:
     """The data set with further views, or others in place of its own.
 
+    A view that came with the data, as the vendor's pictures, stays: it is what others stand in for.
+
     Parameters
     ----------
     data : Dataset
@@ -57,6 +59,8 @@ def with_views(data: Dataset, views: Mapping[str, Mapping[str, object]]) -> Data
     SettingsError
         For an unknown kind or setting, or a signal that `waveform` does not tell.
     """
+    brought = set(data.views) - set(data.front_end.views)
+    views = {name: each for name, each in views.items() if name not in brought}
     if not views:
         return data
     settings = data.front_end.model_dump(mode="json")

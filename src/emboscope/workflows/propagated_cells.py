@@ -53,4 +53,4 @@ def propagated_model(
     }
 
 
-register("propagated_model", PropagatedSettings, propagated_model)
+register("propagated_model", PropagatedSettings, propagated_model, version=2)

@@ -5,16 +5,17 @@ from pathlib import Path
 
 import numpy as np
 
+from emboscope.errors import EmboscopeError
 from emboscope.progress import Progress, silent
 from emboscope.report.simplex_figure import N_CORNERS, Cloud, simplex_figure
 from emboscope.workflows.cells import is_simulated
 from emboscope.workflows.files import write_bytes
 from emboscope.workflows.model_cells import ModelSettings, fold_of, loaded, training_labels
-from emboscope.workflows.tables import Study
+from emboscope.workflows.tables import Study, Task
 
 
 def draw_simplexes(
-    study: Study, folder: Path, tables: Sequence[str], again: bool, progress: Progress = silent
+    study: Study, folder: Path, tasks: Sequence[Task], again: bool, progress: Progress = silent
 ) -> list[Path]:
     """Draw each simplex of the tables that is not there yet; the paths of those that were drawn.
 
@@ -23,44 +24,48 @@ def draw_simplexes(
     study : Study
     folder : Path
         Where `NAME.png` is written.
-    tables : sequence of str
-        Names of the tables that were run.
+    tasks : sequence of Task
+        What was run; of each row the labels of its first repeat are drawn.
     again : bool
         Draw those that are there, too.
     """
+    run = {task.table for task in tasks}
     wanted = {
         folder / f"{simplex.name}.png": simplex.tables
         for simplex in study.settings.simplexes
-        if set(simplex.tables) & set(tables)
+        if set(simplex.tables) & run
     }
     wanted = {path: of for path, of in wanted.items() if again or not path.is_file()}
     drawn = []
     for done, (path, of_tables) in enumerate(wanted.items()):
         progress("drawing labels", done, len(wanted))
-        picture = _picture(study, of_tables)
+        picture = _picture([task for task in tasks if task.table in of_tables])
         if picture:
             write_bytes(path, picture)
             drawn.append(path)
     return drawn
 
 
-def _picture(study: Study, tables: Sequence[str]) -> bytes:
+def _picture(tasks: Sequence[Task]) -> bytes:
     """One triangle for each data set and share of wrong labels; empty where there is none."""
-    chosen: dict[tuple[str, float], ModelSettings] = {}
-    for (of_table, _), row in study.parameters.items():
-        if of_table in tables and isinstance(row, ModelSettings) and row.labels == "soft":
-            chosen.setdefault((row.data, row.noise), row)
+    chosen: dict[tuple[str, float], tuple[ModelSettings, int]] = {}
+    for task in tasks:
+        row = task.settings
+        if isinstance(row, ModelSettings) and row.labels == "soft":
+            chosen.setdefault((row.data, row.noise), (row, task.seed))
     clouds: list[Cloud] = []
     classes: tuple[str, ...] = ()
-    for settings in chosen.values():
-        data = loaded(settings)
-        if data.soft_labels is None or len(data.classes) != N_CORNERS:
-            continue  # the cells have told of the former
-        fold = fold_of(data, settings, 0)
-        rows = np.concatenate([fold.train, fold.validation])
-        shares, _ = training_labels(data, rows, settings, 0)
-        clouds.append(Cloud(_title(settings), shares, data.y[rows]))
-        classes = data.classes
+    for settings, seed in chosen.values():
+        try:
+            data = loaded(settings, seed)
+            fold = fold_of(data, settings, seed)
+            rows = np.concatenate([fold.train, fold.validation])
+            shares, kept = training_labels(data, rows, settings, seed)
+        except EmboscopeError:
+            continue  # the cells have told of it
+        if len(data.classes) == N_CORNERS:
+            clouds.append(Cloud(_title(settings), shares[kept], data.y[rows][kept]))
+            classes = data.classes
     return simplex_figure(clouds, classes) if clouds else b""
 
 

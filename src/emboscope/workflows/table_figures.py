@@ -147,7 +147,8 @@ def check_columns(table: TableSettings, numbers: Mapping[str, object]) -> None:
     if lost:
         raise SettingsError(
             f"table '{table.name}': column '{lost[0]}' is no number of the cell '{table.cell}'; "
-            f"expected {', '.join(numbers)}. Mend columns; what was measured is kept."
+            f"expected {', '.join(numbers)}. Mend columns; what an "
+            "older version measured without it is measured again with --force."
         )
 
 

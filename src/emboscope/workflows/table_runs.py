@@ -132,7 +132,7 @@ def run_study(
     tables = collect(study, options.quick, options.seed)
     folder = study.results / "quick" if options.quick else study.results
     write_tables(folder, study, tables, _command(path, options))
-    draw_simplexes(study, folder, [*by_name], bool(lacking), progress)
+    draw_simplexes(study, folder, wanted, bool(lacking), progress)
     shown = tuple(table for table in tables if table.name in by_name)
     n_stored = len(wanted) - len(lacking)
     return StudyResult(

@@ -23,6 +23,8 @@ from emboscope.workflows import (  # noqa: F401  (registered)
 from emboscope.workflows.cell_names import check_names
 from emboscope.workflows.cells import CELLS, is_simulated
 
+_OWN_FOLDS = 5  # of patients of one's own, where a study simulates some in each repeat
+_OWN_NOTE = "Folds of patients; what is said above of cohorts holds for simulated ones."
 _NAME = r"^[A-Za-z0-9_-]+$"  # names of files
 
 
@@ -227,6 +229,8 @@ def read_study(path: Path, data: Path | None = None) -> Study:
     settings = StudySettings.parse(content, f"study '{path.name}'")
     _check_once([table.name for table in settings.tables], f"study '{path.name}'", "table")
     _check_figures(settings, path.name)
+    if data is not None:
+        settings = _cohorts_as_folds(settings)
     parameters = {}
     for table in settings.tables:
         where = f"study '{path.name}': {table.name}"
@@ -255,11 +259,23 @@ def _parsed(kind: type[Settings], values: Mapping[str, object], where: str) -> S
     return parsed
 
 
+def _cohorts_as_folds(settings: StudySettings) -> StudySettings:
+    """The study for data of one's own: five folds of patients where cohorts would be simulated."""
+    tables = []
+    for table in settings.tables:
+        asked = [table.shared.get("split"), *(row.parameters.get("split") for row in table.rows)]
+        if model_cells.COHORT in asked:
+            told = {"test_share": 1 / (_OWN_FOLDS - 1), "note": _OWN_NOTE}
+            table = table.model_copy(update=told)
+        tables.append(table)
+    return settings.model_copy(update={"tables": tuple(tables)})
+
+
 def _on_own(row: Settings, data: Path) -> Settings:
     """A row on data of one's own; its patients are split in folds where others are simulated."""
     changed: dict[str, object] = {"data": str(data.resolve())}
     if getattr(row, "split", None) == model_cells.COHORT:
-        changed["split"] = None
+        changed |= {"split": None, "folds": _OWN_FOLDS}
     return row.model_copy(update=changed)
 
 

@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import PositiveFloat
 
+from emboscope.errors import SettingsError
 from emboscope.learning.regularizers.settings import RegularizerSettings
 from emboscope.learning.toy import toy_scores
 from emboscope.progress import Progress, silent
@@ -25,6 +26,10 @@ def clustering_toy(
     settings: ToySettings, seed: int, progress: Progress = silent
 ) -> dict[str, float]:
     """Scores on a fifth of the points; `released` lets the gradient through the target."""
+    if settings.clustering == "none" and settings.dec:
+        raise SettingsError(
+            f"dec: {settings.dec} without clustering; expected none. Choose clustering 'corrected'."
+        )
     released = settings.clustering == "released"
     regularizers = RegularizerSettings(
         dec=settings.dec or 0.0,

@@ -24,7 +24,7 @@ from emboscope.workflows.files import (
     write_json,
     write_text,
 )
-from emboscope.workflows.fold_models import FOLD_KINDS, FoldJob
+from emboscope.workflows.fold_models import FoldJob, kind_of
 from emboscope.workflows.run_settings import RunSettings
 
 
@@ -59,7 +59,7 @@ def train(
     SettingsError
         If the folder holds another or a finished run, or the split does not fit the data.
     """
-    kind = FOLD_KINDS[settings.model]
+    kind = kind_of(settings.model)
     _check_split(data, settings.split)
     check_device(settings.device, settings.training)
     parts = run_folds(data, settings)

@@ -1,7 +1,7 @@
 """UMAP maps by umap-learn (extra `umap`)."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -79,8 +79,14 @@ def fit_umap(
     return maps
 
 
-def _new_model(settings: MapSettings) -> _Fitted:
-    """An unfitted model; importing it says that Tensorflow is missing, which nothing here uses."""
+def load_umap() -> Callable[..., _Fitted]:
+    """The class `umap.UMAP`; importing it says that Tensorflow is missing, which nothing here uses.
+
+    Raises
+    ------
+    SettingsError
+        If umap-learn is not installed.
+    """
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Tensorflow not installed", ImportWarning)
@@ -90,7 +96,12 @@ def _new_model(settings: MapSettings) -> _Fitted:
             "projection 'umap': umap-learn is not installed; expected it for this projection. "
             'Install "emboscope[umap]".'
         ) from error
-    return UMAP(
+    return UMAP
+
+
+def _new_model(settings: MapSettings) -> _Fitted:
+    """An unfitted model."""
+    return load_umap()(
         n_neighbors=max(_FEWEST_NEIGHBORS, round(settings.perplexity)),
         init="pca",
         random_state=settings.seed,

@@ -1,0 +1,105 @@
+"""Views that come with the data, as the vendor's pictures: read, trained on, never made anew."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from emboscope.datasets.hits import segments_dataset
+from emboscope.errors import DataError, SettingsError
+from emboscope.learning.architecture import NetworkSettings
+from emboscope.learning.estimator import SignalClassifier
+from emboscope.learning.front_end import twin_of
+from emboscope.learning.settings import TrainSettings
+from emboscope.workflows.evaluate import evaluate
+from emboscope.workflows.profiled_data import with_views
+from emboscope.workflows.run_settings import RunSettings
+from emboscope.workflows.study import export_fold, export_form
+from emboscope.workflows.train import train
+from waves import bursts
+
+IMAGE = {"adms_image": {"kind": "adms_image"}}
+PICTURE = "cnn2d_compact:adms_image"
+
+
+@pytest.fixture(scope="module")
+def data():
+    """Ninety segments of noise alone; the class stands in the picture."""
+    rng = np.random.default_rng(3)
+    y = np.arange(90) % 3
+    made = segments_dataset(
+        "mine", bursts(np.zeros(90, int), rng), y, np.arange(90) // 6, None, None
+    )
+    pictures = rng.random((90, 3, 24, 16)).astype(np.float32)
+    pictures[np.arange(90), y, 8:16, 4:12] += 2
+    return replace(made, views={**made.views, "adms_image": pictures})
+
+
+def settings(model="hybrid_late", members=()):
+    return RunSettings(
+        model=model,
+        folds=2,
+        split="patient",
+        network=NetworkSettings(compact_width=4, members=members),
+        training=TrainSettings(epochs=25, batch=16),
+    )
+
+
+def test_a_picture_teaches_what_the_signal_does_not_tell(data, tmp_path):
+    train(data, tmp_path / "run", settings(PICTURE))
+    result = evaluate(tmp_path / "run", data)
+    assert result.scores[PICTURE]["mcc"].mean > 0.9
+    assert result.scores["gradient_boosting"]["mcc"].mean < 0.4
+    assert (tmp_path / "run" / "figures" / "saliency.png").is_file()
+
+
+def test_nothing_is_augmented_that_the_picture_would_not_follow(data):
+    chain = data.front_end
+    assert twin_of(chain, augmented=True, only=("waveform", "spectrogram")) is not None
+    assert twin_of(chain, augmented=True, only=("waveform", "adms_image")) is None
+    made = with_views(replace(data, views={"waveform": data.views["waveform"]}), IMAGE).front_end
+    assert twin_of(made, augmented=True, only=("waveform", "adms_image")) is not None
+
+
+def test_a_given_picture_stays_where_a_study_asks_for_one_made_of_the_signal(data):
+    same = with_views(data, IMAGE)
+    assert np.array_equal(same.views["adms_image"], data.views["adms_image"])
+    assert "adms_image" not in same.front_end.views
+    without = replace(data, views={n: v for n, v in data.views.items() if n != "adms_image"})
+    made = with_views(without, IMAGE)
+    assert made.views["adms_image"].shape == (90, 3, 224, 96)
+    assert "adms_image" in made.front_end.views
+
+
+def test_a_front_end_makes_what_is_missing_and_leaves_the_rest(data):
+    given = {"waveform": data.views["waveform"], "adms_image": data.views["adms_image"]}
+    views = data.front_end.complete(given)
+    assert set(views) == {"waveform", "spectrogram", "adms_image"}
+    assert views["adms_image"] is given["adms_image"]
+
+
+def test_a_fusion_with_a_picture_is_exported_but_not_its_front_end(data, tmp_path):
+    run = tmp_path / "run"
+    train(data, run, settings(members=("cnn1d_compact", PICTURE)))
+    evaluate(run, data)
+    form = export_form(("onnx",), "float", False, False, "training")
+    shown = export_fold(run, tmp_path / "onnx", ("onnx",), 0, form, data)
+    assert shown["inputs"] == "real"
+    inside = export_form(("onnx",), "float", True, False, "training")
+    with pytest.raises(SettingsError, match="front end: it does not make 'adms_image'"):
+        export_fold(run, tmp_path / "inside", ("onnx",), 0, inside, data)
+    model = SignalClassifier.load(run / "fold-00")
+    alone = model.member_proba({"waveform": data.views["waveform"]})
+    assert np.ptp(alone[:, 1], axis=1).max() < 1e-6  # a fusion makes do without the picture
+    with pytest.raises(DataError, match="expected the view 'adms_image'"):
+        SignalClassifier(PICTURE, data.front_end).fit({"waveform": data.views["waveform"]}, data.y)
+
+
+def test_an_encoder_of_a_further_view_is_trained_by_its_name(data, tmp_path):
+    mel = with_views(data, {"mel": {"kind": "mel"}})
+    train(mel, tmp_path / "run", settings("cnn2d_compact:mel"))
+    assert evaluate(tmp_path / "run", mel).model == "cnn2d_compact:mel"
+    with pytest.raises(SettingsError, match="encoder 'cnn2d_compat'.*mean 'cnn2d_compact'"):
+        train(mel, tmp_path / "other", settings("cnn2d_compat:mel"))
+    with pytest.raises(DataError, match="expected the view 'mel'"):
+        train(data, tmp_path / "third", settings("cnn2d_compact:mel"))
