@@ -98,7 +98,8 @@ def _front_end(folder: Path, manifest: Manifest) -> FrontEnd:
         if made != each.shape:
             raise DataError(
                 f"model '{folder}': view '{each.name}' of shape {each.shape}; its front end makes "
-                f"{made or 'none'}. Export again with the front end of the training."
+                f"{made or 'none'}. Export a model that reads views of its "
+                "front end alone."
             )
     return front_end
 
