@@ -6,6 +6,7 @@ import numpy as np
 from numpy.testing import assert_allclose
 from PIL import Image
 
+import emboscope.report.simplex_figure as simplex_figure_module
 from emboscope.report.simplex_figure import Cloud, places_of, simplex_figure, simplex_points
 
 CLASSES = ("artifact", "gaseous", "solid")
@@ -54,6 +55,16 @@ def test_a_rare_class_is_seen_and_a_row_without_shares_is_not():
     rare = drawn([0] * 400 + [2], shares)
     shares[-1] = np.nan
     assert pixels(rare, PINK) > pixels(drawn([0] * 400 + [2], shares), PINK)
+
+
+def test_a_row_without_shares_is_not_counted(monkeypatch):
+    figures = []
+    monkeypatch.setattr(simplex_figure_module, "png", lambda figure: figures.append(figure) or b"")
+    shares = np.array([[1.0, 0, 0], [np.nan] * 3, [0, 1.0, 0]])
+    simplex_figure([Cloud("labels", shares, np.array([0, 1, 1]))], CLASSES)
+    (axes,) = figures[0].axes
+    assert axes.get_title(loc="left") == "labels (n = 2)"
+    assert len(axes.collections[0].get_offsets()) == 2
 
 
 def test_clouds_stand_side_by_side_and_an_empty_one_is_a_triangle():

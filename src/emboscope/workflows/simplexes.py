@@ -29,13 +29,8 @@ def draw_simplexes(
     again : bool
         Draw those that are there, too.
     """
-    run = {task.table for task in tasks}
-    wanted = {
-        folder / f"{simplex.name}.png": simplex.tables
-        for simplex in study.settings.simplexes
-        if set(simplex.tables) & run
-    }
-    wanted = {path: of for path, of in wanted.items() if again or not path.is_file()}
+    pictures = {folder / f"{each.name}.png": each.tables for each in study.settings.simplexes}
+    wanted = {path: of for path, of in pictures.items() if again or not path.is_file()}
     drawn = []
     for done, (path, of_tables) in enumerate(wanted.items()):
         progress("drawing labels", done, len(wanted))
