@@ -218,6 +218,13 @@ def test_csv_and_latex_hold_the_same_figures(toy, study):
     assert r"90 \%" in as_tex(table)
 
 
+def test_a_repeat_that_could_not_be_measured_keeps_its_place_in_the_csv(toy, study):
+    study.write_text(STUDY.replace('columns = ["accuracy"', 'columns = ["empty", "accuracy"'))
+    rows = list(csv.DictReader(as_csv(run_study(study).tables[0]).splitlines()))
+    assert rows[0]["empty_values"] == "nan nan nan"
+    assert rows[0]["empty_mean"] == ""
+
+
 def test_the_median_is_shown_where_it_is_asked_for(toy, study):
     text = study.read_text().replace('"accuracy", {', '{ name = "accuracy", median = true }, {')
     study.write_text(text)
