@@ -143,6 +143,9 @@ def test_weights_are_printed_and_told_in_json(data, tmp_path):
     assert "{:.2f} [{:.2f}, {:.2f}]".format(*told) in shown.stdout
     content = json.loads(CliRunner().invoke(app, [*asked, "--json"]).stdout)
     assert content["weights"] == lines
+    assert "Not drawn" not in shown.stdout
+    other = CliRunner().invoke(app, [*asked, "--projection", "pca"]).stdout
+    assert "Not drawn by pca: that needs the data. Name it with --on." in other
 
 
 @pytest.mark.parametrize("projection", ["pca", "umap"])

@@ -148,7 +148,7 @@ def evaluate(
 
     Example: emboscope evaluate run-g
     """
-    from emboscope.workflows.study import drawn_weights, run_data, set_threads
+    from emboscope.workflows.study import drawn_weights, latent_picture, run_data, set_threads
     from emboscope.workflows.study import evaluate as run_evaluate
 
     set_threads(threads)
@@ -164,6 +164,8 @@ def evaluate(
     pictures = run / "figures"
     if pictures.is_dir():
         typer.echo(f"Pictures: {pictures}")
+        if figures and not latent_picture(run, projection).is_file():
+            typer.echo(f"Not drawn by {projection}: that needs the data. Name it with --on.")
 
 
 def _print_result(result: "EvaluateResult") -> None:

@@ -105,8 +105,8 @@ def evaluate(
         result = _stored(read_json(run / "metrics.json"))
         if data is not None:
             same_data(run, data, request)
-        drawn = run / _PICTURES / latent_name(projection)
-        if figures and data is not None and not drawn.is_file():
+        drawn = latent_picture(run, projection).is_file()
+        if figures and data is not None and not drawn:
             _draw_again(run, data, settings, projection, progress)
         return result
     data = same_data(run, data, request)
@@ -146,6 +146,11 @@ def evaluate(
 def drawn_weights(run: Path) -> list[dict[str, str | float]]:
     """Weights of the fusion of a run, as its pictures tell them: a line a member and class."""
     return read_weights(run / _PICTURES)
+
+
+def latent_picture(run: Path, projection: str) -> Path:
+    """Where the maps of the latent spaces of a run are drawn."""
+    return run / _PICTURES / latent_name(projection)
 
 
 def _draw_again(

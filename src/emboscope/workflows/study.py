@@ -31,7 +31,7 @@ from emboscope.workflows.deploy import (
     deploy_model,
     tell_origin,
 )
-from emboscope.workflows.evaluate import drawn_weights, evaluate
+from emboscope.workflows.evaluate import drawn_weights, evaluate, latent_picture
 from emboscope.workflows.files import read_json, write_json
 from emboscope.workflows.fold_models import check_network
 from emboscope.workflows.hits_source import hits_from
@@ -50,7 +50,7 @@ from emboscope.workflows.train import (
 
 __all__ = [
     "compress_run", "compress_settings", "drawn_weights", "evaluate", "export_data",
-    "export_fold", "export_form", "load",
+    "export_fold", "export_form", "latent_picture", "load",
     "run_data", "run_settings", "run_views", "set_threads", "train",
 ]  # fmt: skip
 
