@@ -159,6 +159,7 @@ def test_pictures_that_are_there_are_a_view_and_a_missing_one_is_told(path):
     Image.new("RGB", (96, 224), (255, 0, 0)).save(path.parent / "1.png")
     with pytest.raises(DataError, match=r"2\.png"):
         load_hits_file(path)
+    assert set(load_hits_file(path, pictures=False).views) == {"waveform", "spectrogram"}
     Image.new("RGB", (96, 224), (0, 0, 255)).save(path.parent / "2.png")
     data = load_hits_file(path)
     assert np.array_equal(data.views["adms_image"], read_pictures(path))
@@ -168,7 +169,7 @@ def test_pictures_that_are_there_are_a_view_and_a_missing_one_is_told(path):
     assert set(load_hits_file(path).views) == {"waveform", "spectrogram"}  # one without any
 
 
-@pytest.mark.parametrize("picture", ["", "../secret.png", "/etc/secret.png"])
+@pytest.mark.parametrize("picture", ["", "../secret.png", "/etc/secret.png", "x" * 300])
 def test_a_picture_outside_of_the_folder_is_not_read(path, picture):
     with h5py.File(path, "w") as file:
         put(file, "a", pngPath=picture)

@@ -88,6 +88,9 @@ def test_a_fusion_with_a_picture_is_exported_but_not_its_front_end(data, tmp_pat
     inside = export_form(("onnx",), "float", True, False, "training")
     with pytest.raises(SettingsError, match="front end: it does not make 'adms_image'"):
         export_fold(run, tmp_path / "inside", ("onnx",), 0, inside, data)
+    simulated = export_form(("c",), "float", True, True, "simulated")
+    with pytest.raises(SettingsError, match="front end.* does not make 'adms_image'"):
+        export_fold(run, tmp_path / "simulated", ("c",), 0, simulated)
     model = SignalClassifier.load(run / "fold-00")
     alone = model.member_proba({"waveform": data.views["waveform"]})
     assert np.ptp(alone[:, 1], axis=1).max() < 1e-6  # a fusion makes do without the picture

@@ -107,6 +107,8 @@ def test_a_picture_that_is_there_is_drawn_again_only_where_something_is_measured
     (study.parent / "results/labels/labels.png").unlink()
     run_study(study, RunOptions(only=("wrong",)))
     assert len(clouds) == 3
+    assert [cloud.title for cloud in clouds[2]] == [cloud.title for cloud in clouds[0]]
+    assert len(clouds[2]) == 2  # of both of its tables
 
 
 def test_labels_are_those_of_the_first_repeat_that_is_run(data, study, clouds):

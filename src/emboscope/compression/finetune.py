@@ -327,9 +327,8 @@ def check_teacher(settings: TeacherSettings) -> None:
 
 def _chain(classifier: SignalClassifier, view: str) -> object:
     """How a classifier makes a view; its shape where it makes none."""
-    if classifier.front_end is None:
-        return classifier.shapes_.get(view)
-    return classifier.front_end.views.get(view)
+    made = {} if classifier.front_end is None else classifier.front_end.views
+    return made.get(view, classifier.shapes_.get(view))
 
 
 def _rows(

@@ -70,12 +70,19 @@ def simulated_rows(
     Raises
     ------
     SettingsError
-        If the classifier does not tell the height of its signal.
+        If the classifier does not tell the height of its signal, or the front end does not make
+        all that it reads.
     """
     made = simulated_views(classifier.network_, classifier.shapes_, n_rows)
     chain = classifier.front_end
     if not front_end or chain is None:
         return {name: view.numpy() for name, view in made.items()}
+    given = sorted(set(made) - set(chain.views))
+    if given:
+        raise SettingsError(
+            f"simulated: the front end does not make '{given[0]}'; expected one that makes all "
+            "views. Export without the front end."
+        )
     waveform = made.get("waveform")
     if waveform is None:
         moved = [name for name in made if chain.views[name].gain != "invariant"]

@@ -42,7 +42,7 @@ class _Sample:
         return TEST in self.what.split("/")[:-1]
 
 
-def load_hits_file(path: Path, progress: Progress = silent) -> Dataset:
+def load_hits_file(path: Path, progress: Progress = silent, pictures: bool = True) -> Dataset:
     """HITS of an HDF5 file, with the views, classes and front end of `hits`.
 
     Every group or data set with the attribute `class`, at any depth, is a sample. Its class is
@@ -56,6 +56,7 @@ def load_hits_file(path: Path, progress: Progress = silent) -> Dataset:
     below a group `test` are the fixed test part, unless one of them stands elsewhere too. Where
     every sample names the vendor's picture (`pngPath`) and pictures are there, they are the view
     `adms_image`; it is not made of I and Q, so that models that read it train without augmentation.
+    With `pictures` false they are left where they are.
 
     Raises
     ------
@@ -72,11 +73,11 @@ def load_hits_file(path: Path, progress: Progress = silent) -> Dataset:
     soft = _soft_labels(path, samples, y)
     test = _test_patients(samples, groups)
     data = segments_dataset(own_name(path), np.stack(segments), y, groups, soft, test)
-    places = [_picture_place(path, sample) for sample in samples]
+    places = [_picture_place(path, sample) for sample in samples] if pictures else [None]
     if None in places or not any(place and place.is_file() for place in places):
         return data
-    pictures = _pictures(path, samples, progress)
-    return replace(data, views={**data.views, "adms_image": pictures})
+    view = _pictures(path, samples, progress)
+    return replace(data, views={**data.views, "adms_image": view})
 
 
 def is_hits_file(path: Path) -> bool:
@@ -137,7 +138,11 @@ def _pictures(path: Path, samples: list[_Sample], progress: Progress) -> np.ndar
 def _picture_place(path: Path, sample: _Sample) -> Path | None:
     """Where the picture of a sample should be; None where it names none in the folder."""
     folder, name = path.parent.resolve(), _picture_name(sample)
-    place = (folder / name).resolve()
+    try:
+        place = (folder / name).resolve()
+        place.is_file()
+    except (ValueError, OSError):  # no name of a file
+        return None
     return place if name and place.is_relative_to(folder) else None
 
 

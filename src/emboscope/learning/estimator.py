@@ -355,7 +355,8 @@ def _tensors(views: dict[str, np.ndarray], names: tuple[str, ...]) -> dict[str, 
     missing = [name for name in names if name not in views]
     if missing:
         raise DataError(
-            f"views: no '{missing[0]}'; expected {', '.join(names)}. Compute it with the front end."
+            f"views: no '{missing[0]}'; expected {', '.join(names)}. Give it, or a front end that "
+            "makes it."
         )
     return {name: torch.from_numpy(views[name]) for name in names}
 

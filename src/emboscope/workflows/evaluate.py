@@ -98,15 +98,14 @@ def evaluate(
     DataError
         If the data is not what the run was trained on.
     """
-    if figures:
-        check_projection(projection)  # before anything is read
+    there = latent_picture(run, projection).is_file()
+    check_projection(projection, figures and not there)  # before anything is read
     settings, request = read_run(run)
     if (run / "metrics.json").is_file():
         result = _stored(read_json(run / "metrics.json"))
         if data is not None:
             same_data(run, data, request)
-        drawn = latent_picture(run, projection).is_file()
-        if figures and data is not None and not drawn:
+        if figures and data is not None and not there:
             _draw_again(run, data, settings, projection, progress)
         return result
     data = same_data(run, data, request)

@@ -83,15 +83,15 @@ def member_names(classifier: SignalClassifier) -> list[str]:
     ]
 
 
-def check_projection(name: str) -> None:
-    """Refuse a projection that is unknown, or whose library is not installed.
+def check_projection(name: str, drawn: bool) -> None:
+    """Refuse a projection that is unknown or, where it is to be `drawn`, not installed.
 
     Raises
     ------
     SettingsError
     """
     PROJECTIONS[name]
-    if name == "umap":
+    if drawn and name == "umap":
         load_umap()
 
 

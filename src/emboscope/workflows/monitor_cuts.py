@@ -106,7 +106,7 @@ def check_cut(chain: FrontEnd, found: dict[str, object], what: str) -> None:
 
 def cuts_of_file(path: Path, judge: Judge, progress: Progress = silent) -> Cuts:
     """HITS of an HDF5 file, see `load_hits_file`."""
-    data = load_hits_file(path, progress)
+    data = load_hits_file(path, progress, pictures=False)
     check_cut(judge.model.front_end, data.front_end.model_dump(), f"hits '{path}'")
     patients = tuple(str(each) for each in data.groups)
     return Cuts(

@@ -59,13 +59,15 @@ def with_views(data: Dataset, views: Mapping[str, Mapping[str, object]]) -> Data
     SettingsError
         For an unknown kind or setting, or a signal that `waveform` does not tell.
     """
-    brought = set(data.views) - set(data.front_end.views)
-    views = {name: each for name, each in views.items() if name not in brought}
     if not views:
         return data
     settings = data.front_end.model_dump(mode="json")
     settings["views"] = {**settings["views"], **views}
     front_end = FrontEnd.parse(settings, "views")
+    brought = set(data.views) - set(data.front_end.views)
+    kept = {name: each for name, each in front_end.views.items() if name not in brought}
+    front_end = front_end.model_copy(update={"views": kept})
+    views = {name: each for name, each in views.items() if name in kept}
     new = front_end.model_copy(update={"views": {name: front_end.views[name] for name in views}})
     made = new.compute(data.front_end.signal_of(data.views["waveform"]))
     return replace(data, views={**data.views, **made}, front_end=front_end)

@@ -1,6 +1,7 @@
 """Pictures of the soft labels that rows of a study learn from."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +15,25 @@ from emboscope.workflows.model_cells import ModelSettings, fold_of, loaded, trai
 from emboscope.workflows.tables import Study, Task
 
 
+@dataclass(frozen=True)
+class Asked:
+    """What of a study is run.
+
+    Attributes
+    ----------
+    tables : tuple of str
+    quick : bool
+    seed : int
+        Of the first repeat.
+    """
+
+    tables: tuple[str, ...]
+    quick: bool = False
+    seed: int = 0
+
+
 def draw_simplexes(
-    study: Study, folder: Path, tasks: Sequence[Task], again: bool, progress: Progress = silent
+    study: Study, folder: Path, asked: Asked, again: bool, progress: Progress = silent
 ) -> list[Path]:
     """Draw each simplex of the tables that is not there yet; the paths of those that were drawn.
 
@@ -24,17 +42,28 @@ def draw_simplexes(
     study : Study
     folder : Path
         Where `NAME.png` is written.
-    tasks : sequence of Task
+    asked : Asked
         What was run; of each row the labels of its first repeat are drawn.
     again : bool
         Draw those that are there, too.
     """
-    pictures = {folder / f"{each.name}.png": each.tables for each in study.settings.simplexes}
+    pictures = {
+        folder / f"{each.name}.png": each.tables
+        for each in study.settings.simplexes
+        if set(each.tables) & set(asked.tables)
+    }
     wanted = {path: of for path, of in pictures.items() if again or not path.is_file()}
     drawn = []
-    for done, (path, of_tables) in enumerate(wanted.items()):
+    for done, (path, tables) in enumerate(wanted.items()):
         progress("drawing labels", done, len(wanted))
-        picture = _picture([task for task in tasks if task.table in of_tables])
+        tasks = [
+            task
+            for table in study.settings.tables
+            if table.name in tables
+            for row in table.rows
+            for task in study.tasks(table, row, asked.quick, asked.seed)[:1]
+        ]
+        picture = _picture(tasks)
         if picture:
             write_bytes(path, picture)
             drawn.append(path)

@@ -265,7 +265,8 @@ def _cohorts_as_folds(settings: StudySettings) -> StudySettings:
     for table in settings.tables:
         asked = [table.shared.get("split"), *(row.parameters.get("split") for row in table.rows)]
         if model_cells.COHORT in asked:
-            told = {"test_share": 1 / (_OWN_FOLDS - 1), "note": _OWN_NOTE}
+            note = f"{_OWN_NOTE} {table.note}".strip()
+            told = {"test_share": 1 / (_OWN_FOLDS - 1), "note": note}
             table = table.model_copy(update=told)
         tables.append(table)
     return settings.model_copy(update={"tables": tuple(tables)})
