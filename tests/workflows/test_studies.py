@@ -16,7 +16,7 @@ FOLDER = Path(__file__).parents[2] / "studies"
 STUDIES = sorted(path.name for path in FOLDER.glob("*.toml"))
 FRONT_ENDS = {
     "esr": FrontEnd(sfreq=173.61, n_times=178),
-    "hits": front_end(),
+    **dict.fromkeys(("hits", "hits_sada"), front_end()),
     **{name: heartbeat_front_end(125.0) for name in ("ptb", "ptbdb", "mitbih", "mitdb")},
 }
 
