@@ -1,10 +1,17 @@
 """Views that come with the data, as the vendor's pictures: read, trained on, never made anew."""
 
+from contextlib import nullcontext
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from emboscope.compression.finetune import (
+    CompressSettings,
+    FineTuningSettings,
+    TeacherSettings,
+    compress,
+)
 from emboscope.datasets.hits import segments_dataset
 from emboscope.errors import DataError, SettingsError
 from emboscope.learning.architecture import NetworkSettings
@@ -65,6 +72,8 @@ def test_a_given_picture_stays_where_a_study_asks_for_one_made_of_the_signal(dat
     same = with_views(data, IMAGE)
     assert np.array_equal(same.views["adms_image"], data.views["adms_image"])
     assert "adms_image" not in same.front_end.views
+    with pytest.raises(SettingsError, match="n_rowz"):
+        with_views(data, {"adms_image": {"kind": "adms_image", "n_rowz": 3}})
     without = replace(data, views={n: v for n, v in data.views.items() if n != "adms_image"})
     made = with_views(without, IMAGE)
     assert made.views["adms_image"].shape == (90, 3, 224, 96)
@@ -96,6 +105,27 @@ def test_a_fusion_with_a_picture_is_exported_but_not_its_front_end(data, tmp_pat
     assert np.ptp(alone[:, 1], axis=1).max() < 1e-6  # a fusion makes do without the picture
     with pytest.raises(DataError, match="expected the view 'adms_image'"):
         SignalClassifier(PICTURE, data.front_end).fit({"waveform": data.views["waveform"]}, data.y)
+
+
+def test_a_teacher_that_reads_other_pictures_is_refused(data, tmp_path):
+    def fitted(pictures, seed):
+        views = {**data.views, "adms_image": pictures}
+        network, training = NetworkSettings(compact_width=4), TrainSettings(epochs=1, batch=16)
+        model = SignalClassifier(PICTURE, data.front_end, network, training, seed, "cpu")
+        return model.fit(views, data.y)
+
+    pictures = data.views["adms_image"]
+    fitted(pictures[..., :8], 1).save(tmp_path / "other")
+    fitted(pictures, 1).save(tmp_path / "same")
+    model = fitted(pictures, 0)
+    for name, refused in (("same", False), ("other", True)):
+        settings = CompressSettings(
+            method="int8",
+            training=FineTuningSettings(epochs=1),
+            teacher=TeacherSettings(weight=0.5, model=tmp_path / name),
+        )
+        with pytest.raises(DataError, match="reads another view") if refused else nullcontext():
+            compress(model, views=data.views, y=data.y, settings=settings)
 
 
 def test_an_encoder_of_a_further_view_is_trained_by_its_name(data, tmp_path):

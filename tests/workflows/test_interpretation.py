@@ -50,6 +50,19 @@ def evaluated(data, run, model):
     return evaluate(run, data)
 
 
+def trained(data, run, model="cnn1d_compact", members=()):
+    """A run of an epoch, whose test parts nobody has read."""
+    settings = RunSettings(
+        model=model,
+        folds=2,
+        split=data.group_kind,
+        network=NetworkSettings(compact_width=4, members=members),
+        training=TrainSettings(epochs=1, batch=16),
+    )
+    train(data, run, settings)
+    return run
+
+
 def test_a_file_of_five_classes_is_trained_judged_and_drawn(data, tmp_path):
     result = evaluated(data, tmp_path / "run", "hybrid")
     assert result.scores["hybrid"]["mcc"].mean > 0.8
@@ -103,32 +116,25 @@ def test_weights_that_differ_by_row_are_told_row_by_row(data, tmp_path):
 
 def test_members_of_one_encoder_are_numbered(data, tmp_path):
     members = ("cnn1d_compact", "cnn2d_compact", "cnn1d_compact")
-    settings = RunSettings(
-        model="hybrid_late",
-        folds=2,
-        split=data.group_kind,
-        network=NetworkSettings(compact_width=4, members=members),
-        training=TrainSettings(epochs=1, batch=16),
-    )
-    train(data, tmp_path / "run", settings)
-    evaluate(tmp_path / "run", data)
-    names = list(dict.fromkeys(line["member"] for line in drawn_weights(tmp_path / "run")))
+    run = trained(data, tmp_path / "run", "hybrid_late", members)
+    evaluate(run, data)
+    names = list(dict.fromkeys(line["member"] for line in drawn_weights(run)))
     assert names == ["waveform, Cnn1dCompact 1", "spectrogram", "waveform, Cnn1dCompact 2"]
-    assert len(drawn_weights(tmp_path / "run")) == 15
+    assert len(drawn_weights(run)) == 15
 
 
 def test_a_projection_without_its_library_is_refused_before_the_test_part_is_read(
     data, tmp_path, monkeypatch
 ):
     monkeypatch.setitem(sys.modules, "umap", None)
-    settings = RunSettings(
-        model="cnn1d_compact", folds=2, split=data.group_kind, training=TrainSettings(epochs=1)
-    )
-    train(data, tmp_path / "run", settings)
+    run = trained(data, tmp_path / "run")
     with pytest.raises(SettingsError, match="umap-learn is not installed"):
-        evaluate(tmp_path / "run", data, projection="umap")
-    assert not (tmp_path / "run" / "metrics.json").exists()
-    evaluate(tmp_path / "run", data, projection="umap", figures=False)
+        evaluate(run, data, projection="umap")
+    assert not (run / "metrics.json").exists()
+    evaluate(run, data, projection="umap", figures=False)
+    (run / "figures").mkdir()
+    (run / "figures" / "latent_umap.png").touch()  # drawn elsewhere
+    assert evaluate(run, data, projection="umap").stored
 
 
 def test_weights_are_printed_and_told_in_json(data, tmp_path):
@@ -163,13 +169,11 @@ def test_latent_spaces_are_drawn_by_the_projection_asked_for_beside_the_others(
 
 
 def test_an_unknown_projection_is_refused_before_the_test_part_is_read(data, tmp_path):
-    settings = RunSettings(
-        model="cnn1d_compact", folds=2, split=data.group_kind, training=TrainSettings(epochs=1)
-    )
-    train(data, tmp_path / "run", settings)
-    with pytest.raises(SettingsError, match="projection 'umpa'.*Did you mean 'umap'"):
-        evaluate(tmp_path / "run", data, projection="umpa")
-    assert not (tmp_path / "run" / "metrics.json").exists()
+    run = trained(data, tmp_path / "run")
+    for figures in (True, False):
+        with pytest.raises(SettingsError, match="projection 'umpa'.*Did you mean 'umap'"):
+            evaluate(run, data, projection="umpa", figures=figures)
+    assert not (run / "metrics.json").exists()
 
 
 def test_one_encoder_has_no_weights_and_features_no_pictures(data, tmp_path):

@@ -266,6 +266,17 @@ def rows_of(path):
         return list(csv.DictReader(file))
 
 
+def test_pictures_beside_a_file_of_hits_are_not_looked_at(hits_file, tiny, tmp_path):
+    import h5py
+
+    with h5py.File(hits_file, "a") as file:
+        for name in file:
+            file[name].attrs["pngPath"] = f"{name}.png"
+    (hits_file.parent / "s0.png").write_bytes(b"no picture; the others are not there")
+    (row,) = monitor([hits_file], tmp_path / "out", options(tiny)).hits
+    assert sum(row.labels.values()) == 4
+
+
 def test_an_hdf5_file_of_hits_gets_a_table(hits_file, tiny, tmp_path):
     result = monitor([hits_file], tmp_path / "out", options(tiny))
     (row,) = result.hits

@@ -96,11 +96,8 @@ def _front_end(folder: Path, manifest: Manifest) -> FrontEnd:
     for each in manifest.inputs:
         made = shapes.get(each.name)
         if made != each.shape:
-            remedy = (
-                "again with the front end of the training"
-                if made
-                else ("a model that reads views of its front end alone")
-            )
+            again = "again with the front end of the training"
+            remedy = again if made else "a model that reads views of its front end alone"
             raise DataError(
                 f"model '{folder}': view '{each.name}' of shape {each.shape}; its front end makes "
                 f"{made or 'none'}. Export {remedy}."

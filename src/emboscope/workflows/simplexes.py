@@ -1,7 +1,6 @@
 """Pictures of the soft labels that rows of a study learn from."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,25 +14,14 @@ from emboscope.workflows.model_cells import ModelSettings, fold_of, loaded, trai
 from emboscope.workflows.tables import Study, Task
 
 
-@dataclass(frozen=True)
-class Asked:
-    """What of a study is run.
-
-    Attributes
-    ----------
-    tables : tuple of str
-    quick : bool
-    seed : int
-        Of the first repeat.
-    """
-
-    tables: tuple[str, ...]
-    quick: bool = False
-    seed: int = 0
-
-
 def draw_simplexes(
-    study: Study, folder: Path, asked: Asked, again: bool, progress: Progress = silent
+    study: Study,
+    folder: Path,
+    tables: Sequence[str],
+    again: bool,
+    quick: bool = False,
+    seed: int = 0,
+    progress: Progress = silent,
 ) -> list[Path]:
     """Draw each simplex of the tables that is not there yet; the paths of those that were drawn.
 
@@ -42,26 +30,28 @@ def draw_simplexes(
     study : Study
     folder : Path
         Where `NAME.png` is written.
-    asked : Asked
-        What was run; of each row the labels of its first repeat are drawn.
+    tables : sequence of str
+        Names of those that were run.
     again : bool
         Draw those that are there, too.
+    quick, seed
+        Of the run; of each row the labels of its first repeat are drawn.
     """
     pictures = {
         folder / f"{each.name}.png": each.tables
         for each in study.settings.simplexes
-        if set(each.tables) & set(asked.tables)
+        if set(each.tables) & set(tables)
     }
     wanted = {path: of for path, of in pictures.items() if again or not path.is_file()}
     drawn = []
-    for done, (path, tables) in enumerate(wanted.items()):
+    for done, (path, of_tables) in enumerate(wanted.items()):
         progress("drawing labels", done, len(wanted))
         tasks = [
             task
             for table in study.settings.tables
-            if table.name in tables
+            if table.name in of_tables
             for row in table.rows
-            for task in study.tasks(table, row, asked.quick, asked.seed)[:1]
+            for task in study.tasks(table, row, quick, seed)[:1]
         ]
         picture = _picture(tasks)
         if picture:

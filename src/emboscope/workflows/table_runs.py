@@ -20,7 +20,7 @@ from emboscope.workflows.files import (
     write_json,
 )
 from emboscope.workflows.scan import Workers
-from emboscope.workflows.simplexes import Asked, draw_simplexes
+from emboscope.workflows.simplexes import draw_simplexes
 from emboscope.workflows.table_figures import Table, check_columns, collect, read_cell
 from emboscope.workflows.table_files import cells_of, notes_of, write_tables
 from emboscope.workflows.tables import Study, TableSettings, Task, read_study
@@ -132,8 +132,7 @@ def run_study(
     tables = collect(study, options.quick, options.seed)
     folder = study.results / "quick" if options.quick else study.results
     write_tables(folder, study, tables, _command(path, options))
-    asked = Asked(tuple(by_name), options.quick, options.seed)
-    draw_simplexes(study, folder, asked, bool(lacking), progress)
+    draw_simplexes(study, folder, [*by_name], bool(lacking), options.quick, options.seed, progress)
     shown = tuple(table for table in tables if table.name in by_name)
     n_stored = len(wanted) - len(lacking)
     return StudyResult(
