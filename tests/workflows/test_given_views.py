@@ -134,5 +134,6 @@ def test_an_encoder_of_a_further_view_is_trained_by_its_name(data, tmp_path):
     assert evaluate(tmp_path / "run", mel).model == "cnn2d_compact:mel"
     with pytest.raises(SettingsError, match="encoder 'cnn2d_compat'.*mean 'cnn2d_compact'"):
         train(mel, tmp_path / "other", settings("cnn2d_compat:mel"))
+    assert not (tmp_path / "other").exists()  # refused before a folder is made
     with pytest.raises(DataError, match="expected the view 'mel'"):
         train(data, tmp_path / "third", settings("cnn2d_compact:mel"))
