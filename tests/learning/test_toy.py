@@ -5,13 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from scipy.stats import multivariate_normal
 from torch.testing import assert_close
 
 from emboscope.learning import toy
 from emboscope.learning.architecture import Branch
 from emboscope.learning.models import EncoderClassifier
 from emboscope.learning.regularizers import RegularizerSettings
-from emboscope.learning.toy import TOY_SETS, ToyEncoder, draw, toy_scores
+from emboscope.learning.toy import TOY_SETS, ToyEncoder, by_bayes_rule, draw, toy_scores
 
 
 @pytest.mark.parametrize("name", list(TOY_SETS))
@@ -23,6 +24,27 @@ def test_sets_have_the_published_sizes_means_and_spread(name, rng):
         own = points[y == each]
         assert own.mean(axis=0) == pytest.approx(np.full(3, chosen.means[each]), abs=0.12)
         assert own.std(axis=0) == pytest.approx(np.full(3, chosen.sds[each]), abs=0.06)
+
+
+@pytest.mark.parametrize("name", list(TOY_SETS))
+def test_bayes_rule_weighs_densities_by_priors(name, rng):
+    chosen = TOY_SETS[name]
+    points, _ = draw(chosen, rng)
+    joint = [
+        size * multivariate_normal([mean] * 3, sd**2 * np.eye(3)).pdf(points)
+        for mean, sd, size in zip(chosen.means, chosen.sds, chosen.sizes, strict=True)
+    ]
+    assert np.array_equal(by_bayes_rule(chosen, points), np.argmax(joint, axis=0))
+
+
+def test_a_network_without_clustering_leaves_nothing_to_gain(monkeypatch):
+    """Imbalance or not, it comes to within a point of the best possible classifier."""
+    monkeypatch.setitem(
+        TOY_SETS, "mixed_imbalanced", replace(TOY_SETS["mixed_imbalanced"], epochs=8)
+    )
+    found = toy_scores("mixed_imbalanced", None, 0)
+    assert found["mcc"] > found["mcc_bayes"] - 0.01
+    assert 0.96 < found["mcc_bayes"] < 1
 
 
 def test_separable_classes_are_told_apart_and_seeds_repeat():
