@@ -5,7 +5,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from emboscope.cli.app import app
 from emboscope.compression.finetune import (
     CompressSettings,
     FineTuningSettings,
@@ -18,6 +20,7 @@ from emboscope.learning.architecture import NetworkSettings
 from emboscope.learning.estimator import SignalClassifier
 from emboscope.learning.front_end import twin_of
 from emboscope.learning.settings import TrainSettings
+from emboscope.workflows import study
 from emboscope.workflows.evaluate import evaluate
 from emboscope.workflows.profiled_data import with_views
 from emboscope.workflows.run_settings import RunSettings
@@ -53,11 +56,21 @@ def settings(model="hybrid_late", members=()):
 
 
 def test_a_picture_teaches_what_the_signal_does_not_tell(data, tmp_path):
-    train(data, tmp_path / "run", settings(PICTURE))
+    assert train(data, tmp_path / "run", settings(PICTURE)).not_augmented
     result = evaluate(tmp_path / "run", data)
     assert result.scores[PICTURE]["mcc"].mean > 0.9
     assert result.scores["gradient_boosting"]["mcc"].mean < 0.4
     assert (tmp_path / "run" / "figures" / "saliency.png").is_file()
+
+
+@pytest.mark.parametrize(("model", "told"), [(PICTURE, True), ("cnn1d_compact", False)])
+def test_the_command_tells_that_rows_were_not_augmented(model, told, data, tmp_path, monkeypatch):
+    monkeypatch.setattr(study, "load", lambda *_: data)
+    asked = ["train", "mine.h5", "--out", str(tmp_path / "run"), "--model", model, "--folds", "2"]
+    small = ["--set", "network.compact_width=4", "--set", "training.epochs=1"]
+    shown = CliRunner().invoke(app, [*asked, *small])
+    assert shown.exit_code == 0
+    assert ("Not augmented: a view is not made of the waveform" in shown.stderr) == told
 
 
 def test_nothing_is_augmented_that_the_picture_would_not_follow(data):
@@ -130,7 +143,7 @@ def test_a_teacher_that_reads_other_pictures_is_refused(data, tmp_path):
 
 def test_an_encoder_of_a_further_view_is_trained_by_its_name(data, tmp_path):
     mel = with_views(data, {"mel": {"kind": "mel"}})
-    train(mel, tmp_path / "run", settings("cnn2d_compact:mel"))
+    assert not train(mel, tmp_path / "run", settings("cnn2d_compact:mel")).not_augmented
     assert evaluate(tmp_path / "run", mel).model == "cnn2d_compact:mel"
     with pytest.raises(SettingsError, match="encoder 'cnn2d_compat'.*mean 'cnn2d_compact'"):
         train(mel, tmp_path / "other", settings("cnn2d_compat:mel"))

@@ -97,6 +97,10 @@ def train(
     print_table(
         f"{effective.model} on {source.name}, validation parts", ["fold", "MCC × 100"], rows
     )
+    if result.not_augmented:
+        typer.echo(
+            "Not augmented: a view is not made of the waveform, and would not follow it.", err=True
+        )
     typer.echo(f"Run: {out}\nNext: emboscope evaluate {out}{_named(data, own)}")
 
 

@@ -15,7 +15,7 @@ from emboscope.errors import DataError, SettingsError
 from emboscope.evaluation.protocol import hold_out
 from emboscope.learning.architecture import Network, NetworkSettings
 from emboscope.learning.checkpoint import load_weights, weights_bytes, write_atomic
-from emboscope.learning.front_end import twin_of
+from emboscope.learning.front_end import TorchFrontEnd, twin_of
 from emboscope.learning.fusion import LateFusion
 from emboscope.learning.loop import Rows, Task, fit_network
 from emboscope.learning.models import build_network, views_of
@@ -135,7 +135,7 @@ class SignalClassifier(ClassifierMixin, BaseEstimator):
         self._build()
         settings = self.training or TrainSettings()
         names = views_of(self.network_)
-        twin = twin_of(self.front_end, bool(settings.augment), names)
+        twin = self._twin()
         judged = Targets(targets.hard, None, None)
         task = Task(
             self.network_,
@@ -189,6 +189,11 @@ class SignalClassifier(ClassifierMixin, BaseEstimator):
             )
         _settle_as(whole.network_, self.network_)
         return whole
+
+    @property
+    def is_augmented(self) -> bool:
+        """Whether training rows are changed at random: not where a view would not follow."""
+        return bool((self.training or TrainSettings()).augment) and self._twin() is not None
 
     def predict_proba(self, views: dict[str, np.ndarray]) -> np.ndarray:
         """Probability of each class of `classes_`, shape (n_samples, n_classes)."""
@@ -296,6 +301,11 @@ class SignalClassifier(ClassifierMixin, BaseEstimator):
         load_weights(folder / _WEIGHTS, classifier.network_, summary.get("weights_sha256"))
         classifier.network_.eval()
         return classifier
+
+    def _twin(self) -> TorchFrontEnd | None:
+        """What makes the views of a waveform while training."""
+        augmented = bool((self.training or TrainSettings()).augment)
+        return twin_of(self.front_end, augmented, views_of(self.network_))
 
     def _build(self) -> None:
         """The untrained network."""

@@ -30,10 +30,20 @@ from emboscope.workflows.run_settings import RunSettings
 
 @dataclass(frozen=True)
 class TrainResult:
-    """What a run holds; scores are of the validation parts."""
+    """What a run holds.
+
+    Attributes
+    ----------
+    run : str
+    validation_mcc : tuple of float
+        Of the validation part of each fold.
+    not_augmented : bool
+        Whether the settings ask for augmentation that the views of the data do not allow.
+    """
 
     run: str
     validation_mcc: tuple[float, ...]
+    not_augmented: bool
 
 
 def train(
@@ -81,7 +91,8 @@ def train(
     write_toml(run / "settings.toml", settings)
     write_json(run / "run.json", {**request, "finished": True})
     last = {entry["fold"]: entry["validation_mcc"] for entry in lines}
-    return TrainResult(str(run), tuple(float(value) for value in last.values()))
+    left_out = bool(settings.training.augment) and kind.leaves_alone(fold_folder(run, 0))
+    return TrainResult(str(run), tuple(float(value) for value in last.values()), left_out)
 
 
 def run_folds(data: Dataset, settings: RunSettings) -> list[Fold]:
