@@ -78,7 +78,8 @@ def trained_model(
     first = fitted(data, fold, settings, seed, progress)
     final = _refitted(first, data, fold, settings, seed, progress) if settings.refit else first
     numbers = judged(probabilities(final, data, fold.test), data, fold.test)
-    numbers |= _of_members(first, final, data, fold, numbers["mcc"])
+    held = _validating(data, fold, settings, seed)
+    numbers |= _of_members(first, final, data, fold.test, held, numbers["mcc"])
     numbers |= size_of(final, data)
     numbers |= _of_validation(first)
     baseline = baseline_mcc(settings.data, settings.split, settings.folds, seed, settings.refit)
@@ -259,25 +260,40 @@ def _refitted(
     return classifier.refitted(data.rows(rows[kept]), y[kept], progress)
 
 
+def _validating(
+    data: Dataset, fold: Fold, settings: ModelSettings, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Rows that validate, and their classes as they are given: wrong where labels are made so."""
+    rows = np.concatenate([fold.train, fold.validation])
+    y, kept = training_labels(data, rows, settings, seed)
+    kept[: len(fold.train)] = False
+    return rows[kept], y[kept].argmax(axis=1) if y.ndim == 2 else y[kept]
+
+
 def _of_members(
-    first: Classifier, final: Classifier, data: Dataset, fold: Fold, reached: float
+    first: Classifier,
+    final: Classifier,
+    data: Dataset,
+    test: np.ndarray,
+    held: tuple[np.ndarray, np.ndarray],
+    reached: float,
 ) -> dict[str, float]:
     """MCC of the members of a late fusion, and the gain over the one that validation prefers.
 
-    The final ones are tested; those that the validating rows did not train are validated.
-    Of any other model, and of a member that is not there, NaN.
+    The final ones are tested; those that the validating rows did not train are validated on `held`,
+    rows and classes. Of any other model, and of a member that is not there, NaN.
     """
     numbers = {f"mcc_member_{index}": float("nan") for index in range(_MEMBERS_SHOWN)}
     is_late = isinstance(first, SignalClassifier) and isinstance(first.network_, LateFusion)
     if not is_late:
         return {**numbers, "gain": float("nan")}
 
-    def members(classifier: Classifier, rows: np.ndarray) -> list[float]:
+    def members(classifier: Classifier, rows: np.ndarray, y: np.ndarray) -> list[float]:
         of_members = classifier.member_proba(data.rows(rows))
         chosen = classifier.classes_[of_members.argmax(axis=2)]
-        return [mcc(data.y[rows], chosen[:, index]) for index in range(chosen.shape[1])]
+        return [mcc(y, chosen[:, index]) for index in range(chosen.shape[1])]
 
-    tested, validated = members(final, fold.test), members(first, fold.validation)
+    tested, validated = members(final, test, data.y[test]), members(first, *held)
     numbers |= {f"mcc_member_{index}": value for index, value in enumerate(tested)}
     return {**numbers, "gain": reached - tested[int(np.argmax(validated))]}
 
