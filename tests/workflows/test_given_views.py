@@ -73,6 +73,18 @@ def test_the_command_tells_that_rows_were_not_augmented(model, told, data, tmp_p
     assert ("Not augmented: a view is not made of the waveform" in shown.stderr) == told
 
 
+def test_pictures_that_came_since_make_no_other_data(data, tmp_path):
+    without = replace(data, views={n: v for n, v in data.views.items() if n != "adms_image"})
+    train(without, tmp_path / "run", settings("gradient_boosting"))
+    assert evaluate(tmp_path / "run", data).model == "gradient_boosting"
+    train(data, tmp_path / "other", settings("gradient_boosting"))
+    with pytest.raises(DataError, match="trained on other data"):
+        evaluate(tmp_path / "other", without)
+    louder = {name: 2 * view for name, view in data.views.items()}
+    with pytest.raises(DataError, match="trained on other data"):
+        evaluate(tmp_path / "run", replace(data, views=louder))
+
+
 def test_nothing_is_augmented_that_the_picture_would_not_follow(data):
     chain = data.front_end
     assert twin_of(chain, augmented=True, only=("waveform", "spectrogram")) is not None

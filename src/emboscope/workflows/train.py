@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import shutil
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -119,10 +120,10 @@ def read_run(run: Path) -> tuple[RunSettings, dict]:
     return RunSettings.parse(request["settings"], f"run '{run}'"), request
 
 
-def data_hash(data: Dataset) -> str:
-    """Hash of views, classes and groups."""
+def data_hash(data: Dataset, views: Collection[str]) -> str:
+    """Hash of some views, classes and groups."""
     digest = hashlib.sha256()
-    for name in sorted(data.views):
+    for name in sorted(views):
         digest.update(name.encode())
         digest.update(np.ascontiguousarray(data.views[name]).data)
     digest.update(np.ascontiguousarray(data.y).data)
@@ -144,7 +145,8 @@ def _request(data: Dataset, settings: RunSettings) -> dict:
         "format_version": FORMAT_VERSION,
         "notice": NOTICE,
         "data": data.name,
-        "data_hash": data_hash(data),
+        "data_hash": data_hash(data, data.views),
+        "views": sorted(data.views),
         "classes": list(data.classes),
         "settings": settings.model_dump(mode="json"),
         "versions": versions(),
@@ -159,13 +161,16 @@ _DECIDING = ("data_hash", "settings", "versions", "threads", "source", "compress
 def same_data(run: Path, data: Dataset | None, request: dict) -> Dataset:
     """The data of a run; refused where it was trained on other, or none is named.
 
+    Views that came to it since, as pictures put beside a file, make no other data of it.
+
     Raises
     ------
     DataError
     """
     if data is None:
         raise nameless(run, request)
-    if data_hash(data) != request["data_hash"]:
+    views = request.get("views", data.views)  # all, where the run does not name them
+    if not set(views) <= set(data.views) or data_hash(data, views) != request["data_hash"]:
         raise DataError(f"run '{run}': trained on other data than this. Name the same data set.")
     return data
 
