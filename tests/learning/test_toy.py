@@ -38,7 +38,7 @@ def test_bayes_rule_weighs_densities_by_priors(name, rng):
 
 
 def test_a_network_without_clustering_leaves_nothing_to_gain(monkeypatch):
-    """Imbalance or not, it comes to within a point of the best possible classifier."""
+    """Classes are uneven, and it comes to within a point of the best possible classifier."""
     monkeypatch.setitem(
         TOY_SETS, "mixed_imbalanced", replace(TOY_SETS["mixed_imbalanced"], epochs=8)
     )

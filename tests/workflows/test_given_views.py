@@ -1,5 +1,6 @@
 """Views that come with the data, as the vendor's pictures: read, trained on, never made anew."""
 
+import json
 from contextlib import nullcontext
 from dataclasses import replace
 
@@ -63,14 +64,23 @@ def test_a_picture_teaches_what_the_signal_does_not_tell(data, tmp_path):
     assert (tmp_path / "run" / "figures" / "saliency.png").is_file()
 
 
-@pytest.mark.parametrize(("model", "told"), [(PICTURE, True), ("cnn1d_compact", False)])
-def test_the_command_tells_that_rows_were_not_augmented(model, told, data, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("model", "changes", "told"),
+    [
+        (PICTURE, (), True),
+        ("cnn1d_compact", (), False),
+        (PICTURE, ("training.augment=[]",), False),
+    ],
+)
+def test_the_command_tells_that_rows_were_not_augmented(
+    model, changes, told, data, tmp_path, monkeypatch
+):
     monkeypatch.setattr(study, "load", lambda *_: data)
     asked = ["train", "mine.h5", "--out", str(tmp_path / "run"), "--model", model, "--folds", "2"]
-    small = ["--set", "network.compact_width=4", "--set", "training.epochs=1"]
-    shown = CliRunner().invoke(app, [*asked, *small])
+    small = ["network.compact_width=4", "training.epochs=1", *changes]
+    shown = CliRunner().invoke(app, [*asked, *(part for each in small for part in ("--set", each))])
     assert shown.exit_code == 0
-    assert ("Not augmented: a view is not made of the waveform" in shown.stderr) == told
+    assert ("Not augmented: the views cannot be made anew" in shown.stderr) == told
 
 
 def test_pictures_that_came_since_make_no_other_data(data, tmp_path):
@@ -80,6 +90,10 @@ def test_pictures_that_came_since_make_no_other_data(data, tmp_path):
     train(data, tmp_path / "other", settings("gradient_boosting"))
     with pytest.raises(DataError, match="trained on other data"):
         evaluate(tmp_path / "other", without)
+    told = json.loads((tmp_path / "other" / "run.json").read_text())
+    del told["views"]  # as of a run that did not name them
+    (tmp_path / "other" / "run.json").write_text(json.dumps(told))
+    assert evaluate(tmp_path / "other", data).model == "gradient_boosting"
     louder = {name: 2 * view for name, view in data.views.items()}
     with pytest.raises(DataError, match="trained on other data"):
         evaluate(tmp_path / "run", replace(data, views=louder))

@@ -53,29 +53,56 @@ def test_a_model_is_scored_beside_its_members_and_the_features(npz):
     assert numbers["macs_m"] > 0.01
 
 
-def test_a_member_is_preferred_by_the_labels_that_are_given(npz, monkeypatch):
+@pytest.mark.parametrize("changes", [{}, {"labels": "soft"}])
+def test_a_member_is_preferred_by_the_labels_that_are_given(changes, npz, monkeypatch):
     """Wrong ones too: nobody has the right ones to choose by."""
-    settings = ModelSettings(data=npz, noise=0.3, **QUICK)
+    settings = ModelSettings(data=npz, noise=0.3, **changes, **QUICK)
+    whole = loaded(settings)
+    data = replace(whole, soft_labels=np.eye(2)[whole.y])
+    monkeypatch.setattr(model_cells, "loaded", lambda *_: data)
+    fold = fold_of(data, settings, 0)
+    rows = np.concatenate([fold.train, fold.validation])
+    y, _ = training_labels(data, rows, settings, 0)
+    given = y.argmax(axis=1) if y.ndim == 2 else y
+    said = dict(zip(rows, given, strict=True))
+    assert 2 < sum(said[row] != data.y[row] for row in fold.validation) < 14  # of 24
+    number = {data.views["waveform"][row].tobytes(): row for row in range(len(data.y))}
+    validated = []
+
+    def members(self, views):
+        """The first is always right; the second says what validating rows were given, else errs."""
+        at = [number[each.tobytes()] for each in views["waveform"]]
+        if set(at) <= set(fold.validation):
+            validated.extend(at)
+        second = [said[row] if row in fold.validation else 1 - data.y[row] for row in at]
+        return np.stack([np.eye(2)[data.y[at]], np.eye(2)[second]], axis=1)
+
+    monkeypatch.setattr(SignalClassifier, "member_proba", members)
+    numbers = trained_model(settings, 0)
+    assert sorted(validated) == sorted(fold.validation)
+    assert (numbers["mcc_member_0"], numbers["mcc_member_1"]) == (1, -1)
+    assert numbers["gain"] == pytest.approx(numbers["mcc"] + 1)
+
+
+def test_rows_that_are_left_out_do_not_validate(npz):
+    settings = ModelSettings(data=npz, noise=0.3, drop_noisy=True)
     data = loaded(settings)
     fold = fold_of(data, settings, 0)
     rows = np.concatenate([fold.train, fold.validation])
-    given, true = training_labels(data, rows, settings, 0)[0], data.y[rows]
-    held = slice(len(fold.train), None)
-    assert 2 < (given[held] != true[held]).sum() < 12  # of 24
-    named = {data.views["waveform"][row].tobytes(): index for index, row in enumerate(rows)}
+    _, kept = training_labels(data, rows, settings, 0)
+    held, y = model_cells._validating(data, fold, settings, 0)
+    assert list(held) == [row for row in rows[kept] if row in fold.validation]
+    assert 10 < len(held) < 24
+    assert np.array_equal(y, data.y[held])
 
-    def members(self, views):
-        """One that knows the right labels of what validates, and one that knows those given."""
-        at = np.array([named.get(each.tobytes(), 0) for each in views["waveform"]])
-        if len(at) != 24:
-            return probability(self, views)
-        return np.stack([np.eye(2)[true[at]], np.eye(2)[given[at]]], axis=1)
 
-    probability = SignalClassifier.member_proba
-    monkeypatch.setattr(SignalClassifier, "member_proba", members)
-    numbers = trained_model(settings, 0)
-    assert numbers["gain"] == pytest.approx(numbers["mcc"] - numbers["mcc_member_1"])
-    assert numbers["mcc_member_0"] != numbers["mcc_member_1"]
+@pytest.mark.parametrize("rows", [0, 5])
+def test_no_member_is_preferred_by_no_rows_or_rows_of_one_class(rows, npz, monkeypatch):
+    held = np.arange(rows), np.zeros(rows, int)
+    monkeypatch.setattr(model_cells, "_validating", lambda *_: held)
+    numbers = trained_model(ModelSettings(data=npz, **QUICK), 0)
+    assert np.isnan(numbers["gain"])
+    assert np.isfinite(numbers["mcc_member_1"])
 
 
 def test_repeats_are_the_folds_and_every_row_is_tested_once(npz):

@@ -99,7 +99,7 @@ def train(
     )
     if result.not_augmented:
         typer.echo(
-            "Not augmented: a view is not made of the waveform, and would not follow it.", err=True
+            "Not augmented: the views cannot be made anew of an augmented waveform.", err=True
         )
     typer.echo(f"Run: {out}\nNext: emboscope evaluate {out}{_named(data, own)}")
 

@@ -191,9 +191,10 @@ class SignalClassifier(ClassifierMixin, BaseEstimator):
         return whole
 
     @property
-    def is_augmented(self) -> bool:
-        """Whether training rows are changed at random: not where a view would not follow."""
-        return bool((self.training or TrainSettings()).augment) and self._twin() is not None
+    def leaves_out_augmentation(self) -> bool:
+        """Whether rows trained as they are, because a view would not follow what was asked for."""
+        check_is_fitted(self, "network_")
+        return bool((self.training or TrainSettings()).augment) and self._twin() is None
 
     def predict_proba(self, views: dict[str, np.ndarray]) -> np.ndarray:
         """Probability of each class of `classes_`, shape (n_samples, n_classes)."""

@@ -69,15 +69,15 @@ class FoldKind:
         Brings it back.
     history : callable (folder) -> list of dict
         One entry an epoch, or one in all.
-    leaves_alone : callable (folder) -> bool
-        Whether a network was trained on rows as they are, for views that no augmentation reaches.
+    left_out : callable (folder) -> bool
+        Whether augmentation that was asked for was left out, because a view would not follow.
     """
 
     file: str
     fit: Callable[[FoldJob, Progress], None]
     load: Callable[[FoldJob], Fitted]
     history: Callable[[Path], list[dict[str, float]]]
-    leaves_alone: Callable[[Path], bool] = lambda _: False
+    left_out: Callable[[Path], bool] = lambda _: False
 
 
 def _fit_network(job: FoldJob, progress: Progress) -> None:
@@ -139,7 +139,7 @@ NETWORK = FoldKind(
     _fit_network,
     lambda job: SignalClassifier.load(job.folder),
     lambda folder: SignalClassifier.load(folder).history_,
-    lambda folder: not SignalClassifier.load(folder).is_augmented,
+    lambda folder: SignalClassifier.load(folder).leaves_out_augmentation,
 )
 FITTED_AGAIN = FoldKind(
     CLASSICAL_FILE,

@@ -281,7 +281,8 @@ def _of_members(
     """MCC of the members of a late fusion, and the gain over the one that validation prefers.
 
     The final ones are tested; those that the validating rows did not train are validated on `held`,
-    rows and classes. Of any other model, and of a member that is not there, NaN.
+    rows and classes. Of any other model, and of a member that is not there, NaN; so is the gain
+    where no member can be preferred.
     """
     numbers = {f"mcc_member_{index}": float("nan") for index in range(_MEMBERS_SHOWN)}
     is_late = isinstance(first, SignalClassifier) and isinstance(first.network_, LateFusion)
@@ -293,8 +294,11 @@ def _of_members(
         chosen = classifier.classes_[of_members.argmax(axis=2)]
         return [mcc(y, chosen[:, index]) for index in range(chosen.shape[1])]
 
-    tested, validated = members(final, test, data.y[test]), members(first, *held)
+    tested = members(final, test, data.y[test])
     numbers |= {f"mcc_member_{index}": value for index, value in enumerate(tested)}
+    validated = members(first, *held) if held[0].size else [float("nan")]
+    if not np.isfinite(validated).all():  # no rows, or rows of one class
+        return {**numbers, "gain": float("nan")}
     return {**numbers, "gain": reached - tested[int(np.argmax(validated))]}
 
 

@@ -39,7 +39,7 @@ class TrainResult:
     validation_mcc : tuple of float
         Of the validation part of each fold.
     not_augmented : bool
-        Whether the settings ask for augmentation that the views of the data do not allow.
+        Whether augmentation was left out, because a view would not follow the waveform.
     """
 
     run: str
@@ -92,8 +92,8 @@ def train(
     write_toml(run / "settings.toml", settings)
     write_json(run / "run.json", {**request, "finished": True})
     last = {entry["fold"]: entry["validation_mcc"] for entry in lines}
-    left_out = bool(settings.training.augment) and kind.leaves_alone(fold_folder(run, 0))
-    return TrainResult(str(run), tuple(float(value) for value in last.values()), left_out)
+    scores = tuple(float(value) for value in last.values())
+    return TrainResult(str(run), scores, kind.left_out(fold_folder(run, 0)))
 
 
 def run_folds(data: Dataset, settings: RunSettings) -> list[Fold]:
