@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from sklearn.exceptions import NotFittedError
 from typer.testing import CliRunner
 
 from emboscope.cli.app import app
@@ -21,6 +22,7 @@ from emboscope.learning.architecture import NetworkSettings
 from emboscope.learning.estimator import SignalClassifier
 from emboscope.learning.front_end import twin_of
 from emboscope.learning.settings import TrainSettings
+from emboscope.representations.views import WaveformSettings
 from emboscope.workflows import study
 from emboscope.workflows.evaluate import evaluate
 from emboscope.workflows.profiled_data import with_views
@@ -81,6 +83,19 @@ def test_the_command_tells_that_rows_were_not_augmented(
     shown = CliRunner().invoke(app, [*asked, *(part for each in small for part in ("--set", each))])
     assert shown.exit_code == 0
     assert ("Not augmented: the views cannot be made anew" in shown.stderr) == told
+
+
+def test_a_classifier_tells_that_its_rows_were_scaled_apart(data):
+    apart = {**data.front_end.views, "waveform": WaveformSettings(scaling="min_max")}
+    chains = (data.front_end, data.front_end.model_copy(update={"views": apart}))
+    network, training = NetworkSettings(compact_width=4), TrainSettings(epochs=1, batch=16)
+    told = []
+    for chain in chains:
+        model = SignalClassifier("cnn1d_compact", chain, network, training, 0, "cpu")
+        with pytest.raises(NotFittedError):
+            _ = model.leaves_out_augmentation
+        told.append(model.fit(data.views, data.y).leaves_out_augmentation)
+    assert told == [False, True]
 
 
 def test_pictures_that_came_since_make_no_other_data(data, tmp_path):

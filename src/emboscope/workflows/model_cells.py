@@ -140,8 +140,7 @@ def fitted(
     data: Dataset, fold: Fold, settings: ModelSettings, seed: int, progress: Progress = silent
 ) -> Classifier:
     """A model that learned from the training part, with the labels that the settings ask for."""
-    rows = np.concatenate([fold.train, fold.validation])
-    y, kept = training_labels(data, rows, settings, seed)
+    rows, y, kept = _given(data, fold, settings, seed)
     classifier = unfitted(settings.model, data, settings.network, settings.training, seed)
     position = np.full(len(rows), -1)
     position[kept] = np.arange(kept.sum())
@@ -195,6 +194,14 @@ def training_labels(
     y = flip(data.y[rows], settings.noise, n_classes, rng)
     kept = (y == data.y[rows]) | (not settings.drop_noisy)
     return y, kept
+
+
+def _given(
+    data: Dataset, fold: Fold, settings: ModelSettings, seed: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Rows that train, then those that validate; their labels as given, and which are kept."""
+    rows = np.concatenate([fold.train, fold.validation])
+    return rows, *training_labels(data, rows, settings, seed)
 
 
 def check_learns_soft(model: str, name: str, instead: str) -> None:
@@ -255,8 +262,7 @@ def _refitted(
     progress: Progress = silent,
 ) -> Classifier:
     """One that learned from the validation part too, with the labels of the first training."""
-    rows = np.concatenate([fold.train, fold.validation])
-    y, kept = training_labels(data, rows, settings, seed)
+    rows, y, kept = _given(data, fold, settings, seed)
     return classifier.refitted(data.rows(rows[kept]), y[kept], progress)
 
 
@@ -264,8 +270,7 @@ def _validating(
     data: Dataset, fold: Fold, settings: ModelSettings, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Rows that validate, and their classes as they are given: wrong where labels are made so."""
-    rows = np.concatenate([fold.train, fold.validation])
-    y, kept = training_labels(data, rows, settings, seed)
+    rows, y, kept = _given(data, fold, settings, seed)
     kept[: len(fold.train)] = False
     return rows[kept], y[kept].argmax(axis=1) if y.ndim == 2 else y[kept]
 
